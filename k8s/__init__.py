@@ -1,0 +1,1 @@
+"""Where Slipway runs: the local cluster and what is installed on it."""
