@@ -1,0 +1,98 @@
+# Every command of the project; `make help` is its index.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVICES := items issuer
+T ?=
+
+##@ Use it
+.PHONY: up
+up: ## A Kubernetes on this machine with Slipway on it (kind where Docker answers, else k8s/node)
+	@$(PYTHON) -m k8s.local up
+
+.PHONY: down
+down: ## Remove all that `make up` made; DATA=keep keeps rows, keys and Secrets for the next one
+	@$(PYTHON) -m k8s.local down $(if $(filter keep,$(DATA)),--keep-data)
+
+.PHONY: status
+status: ## What runs, and whether it is healthy
+	@$(PYTHON) -m k8s.local status
+
+.PHONY: run
+run: install ## The services as plain processes with reload, on a Postgres and Redis of their own: no cluster
+	@$(BIN)/python -m tests.support.run
+
+.PHONY: dev
+dev: ## `skaffold dev` on the cluster of `make up`: an edited .py answers from the pod within seconds
+	@$(PYTHON) -m k8s.local dev
+
+.PHONY: push
+push: ## Build all images and push them: make push REGISTRY=registry.example.com/team TAG=1.2.3
+	@$(PYTHON) -m k8s.local push --registry "$(REGISTRY)" --tag "$(TAG)"
+
+##@ Check it
+.PHONY: check
+check: install ## Format, lint, strict types, import contracts (seconds)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: install packages ## Every test that needs no cluster; T=tests/items picks some
+	$(BIN)/pytest -m "not e2e" $(T)
+
+.PHONY: e2e
+e2e: install up ## The tests that need a cluster, on the one of `make up`
+	$(BIN)/pytest -m "e2e and not full" tests/e2e $(T)
+
+.PHONY: e2e-full
+e2e-full: install up ## The same and the long ones: scaling down, two releases, reinstall
+	$(BIN)/pytest -m e2e tests/e2e $(T)
+
+##@ Work on it
+.PHONY: format
+format: install ## Format and mend what can be mended by a program
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: install
+install: $(VENV)/.installed ## The Python environment of the checkout, from hashed requirements
+
+$(VENV)/.installed: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	@echo "installing the Python environment into $(VENV) (about a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: packages
+packages: ## The Debian packages that the tests need (Postgres, Redis, openssl), installed when missing
+	@$(PYTHON) -m k8s.node packages test
+
+.PHONY: tools
+tools: ## The Go tools of the local Kubernetes, built once and kept in the cache folder
+	@$(PYTHON) -m k8s.node build
+
+.PHONY: lock
+lock: install ## Resolve requirements/*.txt again from pyproject.toml
+	@for s in $(SERVICES); do $(LOCK) --extra $$s -o requirements/$$s.txt; done
+	@$(LOCK) $(SERVICES:%=--extra %) --group test -o requirements/test.txt
+	@$(LOCK) $(SERVICES:%=--extra %) --group dev -o requirements/dev.txt
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock" pyproject.toml
+
+.PHONY: clean
+clean: ## Remove the environment and caches of the checkout
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find services k8s tests grafana -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
