@@ -1,0 +1,111 @@
+{{/* Names, labels and what a service's entry comes to. Helpers about one service take (dict "root" $ "name" "items"). */}}
+
+{{/* <release>-<name>: two releases in one namespace never meet. */}}
+{{- define "slipway.fullname" -}}
+{{ .root.Release.Name }}-{{ .name }}
+{{- end }}
+
+{{/* Selectors never change: nothing here may come from the chart's version or from values. */}}
+{{- define "slipway.selectorLabels" -}}
+app.kubernetes.io/name: slipway
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .name }}
+{{- end }}
+
+{{/* Labels of objects. Pods get the selector's labels only, or each version of the chart would restart them. */}}
+{{- define "slipway.labels" -}}
+{{ include "slipway.selectorLabels" . }}
+app.kubernetes.io/part-of: slipway
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* A service's entry laid over the defaults, as JSON. */}}
+{{- define "slipway.service" -}}
+{{- mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (get .root.Values.services .name)) | toJson -}}
+{{- end }}
+
+{{/* The most pods a service can have at rest. */}}
+{{- define "slipway.maxPods" -}}
+{{- $service := include "slipway.service" . | fromJson -}}
+{{- if eq $service.autoscaling.driver "none" }}{{ int $service.replicas }}{{ else }}{{ int $service.autoscaling.maxReplicas }}{{ end -}}
+{{- end }}
+
+{{/* The image of a service: the digest, where given, decides; the tag then only tells people what it is. */}}
+{{- define "slipway.image" -}}
+{{- $service := include "slipway.service" . | fromJson -}}
+{{- $repository := $service.image.repository | default (printf "slipway/%s" .name) -}}
+{{- include "slipway.imageReference" (dict
+      "registry" .root.Values.global.image.registry
+      "repository" $repository
+      "tag" ($service.image.tag | default .root.Chart.AppVersion)
+      "digest" $service.image.digest) -}}
+{{- end }}
+
+{{/* registry/repository:tag@digest from (dict "registry" "repository" "tag" "digest"). */}}
+{{- define "slipway.imageReference" -}}
+{{- with .registry }}{{ trimSuffix "/" . }}/{{ end }}{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end -}}
+{{- end }}
+
+{{/* imagePullSecrets, or nothing. Takes the root. */}}
+{{- define "slipway.pullSecrets" -}}
+{{- with .Values.global.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The pod's half of the restricted Pod Security Standard; takes a numeric user. */}}
+{{- define "slipway.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* The container's half. */}}
+{{- define "slipway.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Where a service's pods are placed. */}}
+{{- define "slipway.placement" -}}
+{{- $service := include "slipway.service" . | fromJson -}}
+{{- with $service.nodeSelector }}
+nodeSelector: {{ toJson . }}
+{{- end }}
+{{- with $service.tolerations }}
+tolerations: {{ toJson . }}
+{{- end }}
+{{- with $service.affinity }}
+affinity: {{ toJson . }}
+{{- end }}
+{{- with $service.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* A name as SQL and environments write it: my-service is my_service. */}}
+{{- define "slipway.identifier" -}}
+{{ replace "-" "_" . }}
+{{- end }}
+
+{{/* The `iss` of every token. Takes the root. */}}
+{{- define "slipway.issuer" -}}
+{{ .Values.tokens.issuer | default .Values.origin }}
+{{- end }}
+
+{{/* Where Postgres listens. Takes the root. */}}
+{{- define "slipway.postgresHost" -}}
+{{- if .Values.postgres.deploy }}{{ .Release.Name }}-postgres{{ else }}{{ .Values.postgres.host }}{{ end -}}
+{{- end }}
+{{- define "slipway.postgresSslMode" -}}
+{{ .Values.postgres.sslMode | default (ternary "disable" "require" .Values.postgres.deploy) }}
+{{- end }}
