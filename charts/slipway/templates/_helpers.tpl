@@ -36,10 +36,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "slipway.image" -}}
 {{- $service := include "slipway.service" . | fromJson -}}
 {{- $repository := $service.image.repository | default (printf "slipway/%s" .name) -}}
+{{- $global := .root.Values.global.image -}}
 {{- include "slipway.imageReference" (dict
-      "registry" .root.Values.global.image.registry
+      "registry" $global.registry
       "repository" $repository
-      "tag" ($service.image.tag | default .root.Chart.AppVersion)
+      "tag" ($service.image.tag | default (get $global.tags (base $repository)) | default $global.tag | default .root.Chart.AppVersion)
       "digest" $service.image.digest) -}}
 {{- end }}
 
