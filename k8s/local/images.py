@@ -1,0 +1,109 @@
+"""Images of the services: a tag from the digest of what goes into them, build, delivery to a cluster."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from k8s.local import commands, paths
+from k8s.local.cluster import KIND_NAME, Cluster
+from k8s.local.errors import LocalError
+from k8s.node import images as buildah
+
+BUILD_SECONDS = 1200
+REPOSITORY = "slipway"
+INDEX_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+
+
+def services(root: Path = paths.ROOT) -> list[str]:
+    """Every folder of services/ that can be started: each is an image of its own."""
+    return sorted(entry.parent.name for entry in (root / "services").glob("*/__main__.py"))
+
+
+def inputs(service: str, root: Path = paths.ROOT) -> Iterator[Path]:
+    """Every file that goes into the image of `service`, in a fixed order."""
+    yield root / ".dockerignore"
+    yield root / "services" / "Dockerfile"
+    yield root / "requirements" / f"{service}.txt"
+    yield root / "services" / "__init__.py"
+    for folder in (root / "services" / "common", root / "services" / service):
+        yield from sorted(
+            path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        )
+
+
+def tag(service: str, root: Path = paths.ROOT, *, target: str = "production") -> str:
+    """Twelve hexadecimal digits that change when anything in the image does."""
+    digest = hashlib.sha256(f"{service} {target}\n".encode())
+    for path in inputs(service, root):
+        if not path.exists():
+            raise LocalError(f"{path} is missing; the image of {service} is made of it.")
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(root)} {path.stat().st_mode & 0o111 != 0} {content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def reference(registry: str, service: str, tag: str) -> str:
+    """The full name of an image: `registry/slipway/items:tag`, without a registry `slipway/items:tag`."""
+    return "/".join(part for part in (registry, REPOSITORY, f"{service}:{tag}") if part)
+
+
+def present(cluster: Cluster, ref: str) -> bool:
+    """Whether the cluster can have `ref` without a build."""
+    if cluster.provider == "node":
+        return buildah.exists(ref)
+    if cluster.provider == "kind":
+        node = f"{KIND_NAME}-control-plane"
+        return (
+            commands.attempt("docker", "exec", node, "crictl", "inspecti", f"docker.io/{ref}").returncode == 0
+        )
+    return False  # somebody's registry, with whatever credentials: building is quick when nothing changed
+
+
+def deliver(cluster: Cluster, ref: str) -> None:
+    """Bring a built image to where the cluster takes it from."""
+    if cluster.provider == "kind":
+        commands.run("kind", "load", "docker-image", ref, "--name", KIND_NAME, timeout=300)
+    else:
+        push(ref)
+
+
+def build(service: str, ref: str, *, target: str = "production") -> None:
+    """Build the image of one service as `ref`; raises LocalError with the cause and the log to read."""
+    log = paths.logs() / f"build-{service}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if with_docker():
+        commands.run_logged(log, *docker_command(service, ref, target), timeout=BUILD_SECONDS)
+        return
+    buildah.ensure_python()
+    buildah.build(paths.ROOT, paths.DOCKERFILE, ref, build_args={"SERVICE": service}, target=target, log=log)
+
+
+def push(ref: str) -> None:
+    """Push a built image to the registry in its name."""
+    if with_docker():
+        commands.run_logged(paths.logs() / "push.log", "docker", "push", ref, timeout=BUILD_SECONDS)
+    else:
+        buildah.push(ref)
+
+
+def docker_command(service: str, ref: str, target: str) -> list[commands.Argument]:
+    """The command line that builds one service with Docker."""
+    arguments = {
+        "SERVICE": service,
+        **{name: os.environ[name] for name in INDEX_VARIABLES if name in os.environ},
+    }
+    return ["docker", "build", f"--file={paths.DOCKERFILE}", f"--target={target}", f"--tag={ref}",
+            *_build_args(arguments.items()), paths.ROOT]  # fmt: skip
+
+
+def with_docker() -> bool:
+    """Whether Docker builds here: its engine answers; else buildah does."""
+    if not shutil.which("docker"):
+        return False
+    return commands.attempt("docker", "info", "--format", "{{.ServerVersion}}").returncode == 0
+
+
+def _build_args(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"--build-arg={name}={value}" for name, value in pairs]

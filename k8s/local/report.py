@@ -1,0 +1,56 @@
+"""What `up` prints when everything works: the way in, and lines that can be pasted."""
+
+import json
+from pathlib import Path
+
+from k8s.local import paths
+
+CLIENT = "alice"
+SCOPES = "items:read items:write"
+ITEM = {"name": "Desk lamp", "price_minor": 4900, "currency": "EUR", "tags": ["light"]}
+
+
+def token_command(ca: Path) -> str:
+    """A line that puts an access token into TOKEN."""
+    form = f"-d grant_type=client_credentials -d client_id={CLIENT} -d 'scope={SCOPES}'"
+    return f"TOKEN=$(curl -fsS --cacert {ca} {form} {paths.ORIGIN}/oauth2/token | {_field('access_token')})"
+
+
+def create_command(ca: Path) -> str:
+    """A line that creates an item, shows it and puts its id into ITEM."""
+    body = f"-H 'Content-Type: application/json' -d '{json.dumps(ITEM)}'"
+    return f"ITEM=$({_curl(ca)} {body} {paths.ORIGIN}/v1/items | tee /dev/stderr | {_field('id')})"
+
+
+def read_command(ca: Path) -> str:
+    """A line that reads the item again."""
+    return f"{_curl(ca)} {paths.ORIGIN}/v1/items/$ITEM"
+
+
+def text(provider: str, why: str, kubectl: str) -> str:
+    """The last screen of `up`; `kubectl` is the line that lets kubectl see this cluster."""
+    ca = paths.ca_certificate()
+    return f"""
+Slipway is up on {provider} ({why}).
+
+  URL      {paths.ORIGIN}
+  CA file  {ca}
+  kubectl  {kubectl}
+
+A token (the development issuer gives one to anybody who asks):
+  {token_command(ca)}
+
+Create an item, and read it:
+  {create_command(ca)}
+  {read_command(ca)}
+
+make dev: edits reach the pods as you save · make status · make down
+"""
+
+
+def _curl(ca: Path) -> str:
+    return f'curl -fsS --cacert {ca} -H "Authorization: Bearer $TOKEN"'
+
+
+def _field(name: str) -> str:
+    return f"""python3 -c 'import json,sys; print(json.load(sys.stdin)["{name}"])'"""
