@@ -1,0 +1,121 @@
+{{/*
+Specs of the Jobs. A Job's name ends in a hash of its spec: what has not changed does not run again, and what has is
+another Job (a Job's spec is immutable). So nothing belongs in here that changes without a reason to run again.
+*/}}
+
+{{/* A Job's spec, from (dict "root" "component" "account" "user" "container" "volumes"). */}}
+{{- define "slipway.jobSpec" -}}
+backoffLimit: {{ int .root.Values.jobs.backoffLimit }}
+activeDeadlineSeconds: {{ int .root.Values.jobs.deadlineSeconds }}
+template:
+  metadata:
+    labels: {{- include "slipway.selectorLabels" (dict "root" .root "name" .component) | nindent 6 }}
+    {{- with .annotations }}
+    annotations: {{ toJson . }}
+    {{- end }}
+  spec:
+    restartPolicy: Never # a failed pod stays, and its log with it
+    serviceAccountName: {{ .account }}
+    automountServiceAccountToken: false
+    enableServiceLinks: false
+    {{- with include "slipway.pullSecrets" .root }}{{ trim . | nindent 4 }}{{ end }}
+    securityContext: {{- include "slipway.podSecurityContext" .user | nindent 6 }}
+    containers:
+      - resources: {{ toJson .root.Values.jobs.resources }}
+        imagePullPolicy: {{ .root.Values.global.image.pullPolicy }}
+        securityContext: {{- include "slipway.securityContext" . | nindent 10 }}
+        {{- .container | nindent 8 }}
+    volumes: {{- .volumes | nindent 6 }}
+{{- end }}
+
+{{/* The Job that makes databases, roles, logins and grants. Takes the root. */}}
+{{- define "slipway.rolesSpec" -}}
+{{- $root := . -}}
+{{- $secrets := include "slipway.secrets" . | fromJson -}}
+{{- $databases := list -}}
+{{- $sources := list -}}
+{{- $passwords := dict "rotation" (int .Values.postgres.rotation) -}}
+{{- range $name := include "slipway.usersOf" (dict "root" . "name" "postgres") | fromJsonArray -}}
+{{- $database := include "slipway.identifier" $name -}}
+{{- $secret := include "slipway.databaseSecret" (dict "root" $root "name" $name) -}}
+{{- $databases = append $databases $database -}}
+{{- $items := list -}}
+{{- range $key := list "app-password" "owner-password" -}}
+{{- $items = append $items (dict "key" $key "path" (printf "%s/%s" $database $key)) -}}
+{{- end -}}
+{{- $sources = append $sources (dict "secret" (dict "name" $secret "items" $items)) -}}
+{{- $_ := set $passwords $name (get $secrets $secret) -}}
+{{- end -}}
+{{- $container := include "slipway.rolesContainer" (dict "root" . "databases" (join " " $databases)) -}}
+{{- $volumes := list
+      (dict "name" "tmp" "emptyDir" (dict "sizeLimit" "16Mi"))
+      (dict "name" "files" "configMap" (dict "name" (printf "%s-roles" .Release.Name)))
+      (dict "name" "secrets" "projected" (dict "defaultMode" 288 "sources" $sources)) -}}
+{{- include "slipway.jobSpec" (dict
+      "root" .
+      "component" "roles"
+      "account" (printf "%s-roles" .Release.Name)
+      "user" 10002
+      "annotations" (dict
+        "checksum/files" (include "slipway.rolesFiles" . | sha256sum)
+        "checksum/passwords" (toJson $passwords | sha256sum))
+      "container" $container
+      "volumes" (toYaml $volumes)) -}}
+{{- end }}
+
+{{/* Takes (dict "root" "databases"). */}}
+{{- define "slipway.rolesContainer" -}}
+{{- $postgres := .root.Values.postgres -}}
+{{- $secret := include "slipway.storeSecret" (dict "root" .root "name" "postgres") -}}
+name: roles
+image: {{ include "slipway.storeImage" (dict "root" .root "name" "postgres") }}
+command: [/bin/sh, /files/reconcile.sh]
+env:
+  - {name: SERVICES, value: {{ .databases | quote }}}
+  - {name: SLOT, value: {{ include "slipway.loginSlot" .root }}}
+  - {name: SECRETS_DIR, value: /secrets}
+  - {name: BUNDLED, value: {{ ternary "1" "0" $postgres.deploy | quote }}}
+  # half a minute before the Job's own, so that the reason reaches the log
+  - {name: DEADLINE_SECONDS, value: {{ sub (int .root.Values.jobs.deadlineSeconds) 30 | quote }}}
+  - {name: QUIET_SECONDS, value: "15"}
+  {{- if $postgres.deploy }}
+  - {name: PGHOST, value: {{ include "slipway.postgresHost" .root }}}
+  - {name: PGPORT, value: {{ int $postgres.port | quote }}}
+  - {name: PGUSER, value: postgres}
+  - name: PGPASSWORD
+    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: password}}
+  {{- else }}
+  - name: ADMIN_URL
+    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: url}}
+  {{- end }}
+volumeMounts:
+  - {name: files, mountPath: /files, readOnly: true}
+  - {name: secrets, mountPath: /secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{/* The Job that brings a service's database to the schema its image knows: (dict "root" $ "name" "items"). */}}
+{{- define "slipway.migrationSpec" -}}
+{{- $container := include "slipway.migrationContainer" . -}}
+{{- include "slipway.jobSpec" (dict
+      "root" .root
+      "component" (printf "%s-migrate" .name)
+      "account" (include "slipway.fullname" .)
+      "user" 10001
+      "container" $container
+      "volumes" (list (dict "name" "tmp" "emptyDir" (dict "sizeLimit" "64Mi")) | toYaml)) -}}
+{{- end }}
+
+{{- define "slipway.migrationContainer" -}}
+name: migrate
+image: {{ include "slipway.image" . }}
+args: [migrate]
+env:
+  - {name: DATABASE_OWNER_ROLE, value: {{ include "slipway.identifier" .name }}_owner}
+  - {name: ENVIRONMENT, value: {{ .root.Values.environment }}}
+  - {name: LOG_LEVEL, value: {{ .root.Values.logLevel }}}
+  - name: DATABASE_URL
+    valueFrom: {secretKeyRef: {name: {{ include "slipway.databaseSecret" . }}, key: owner-url}}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+{{- end }}
