@@ -1,0 +1,1 @@
+"""What two services would otherwise copy, and nothing else."""

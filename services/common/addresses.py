@@ -1,0 +1,39 @@
+"""Who is asking: the right-most hop that is not one of our own proxies."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from services.common.settings import Network
+
+Address = IPv4Address | IPv6Address
+
+
+def client_address(scope: Scope, trusted: Iterable[Network]) -> str | None:
+    """Walk X-Forwarded-For from the right while the hop is trusted; what a client wrote further left is not believed."""
+    peer = scope.get("client")
+    hop = _parse(peer[0]) if peer else None
+    if hop is None:
+        return None
+    trusted = tuple(trusted)
+    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+    while _is_trusted(hop, trusted) and forwarded:
+        further = _parse(forwarded.pop())
+        if further is None:
+            break
+        hop = further
+    return str(hop)
+
+
+def _is_trusted(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,83 @@
+"""The application factory: every service is this plus its routers and resources."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from services.common.health import Health
+from services.common.metrics import metrics_middleware, process_registry
+from services.common.middleware import BodyLimit, LastResort, RequestContext
+from services.common.problems import add_problem_handlers
+from services.common.settings import ServiceSettings
+
+# Any: the state is each service's own TypedDict
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+# FastAPI's own spans would double those of the instrumentor
+NO_NATIVE_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+
+
+def create_service(
+    settings: ServiceSettings,
+    *,
+    title: str,
+    routers: Sequence[APIRouter],
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """Build the application. `app.state.health` and `app.state.registry` are for the management port.
+
+    The lifespan's state may hold `readiness_checks`, a dict of name to async function that raises when not ready.
+    """
+    health = Health()
+    registry = process_registry(settings.service_name, project_version(), health)
+    app = FastAPI(
+        title=title,
+        version=project_version(),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_watched(lifespan or _nothing, health),
+        telemetry=NO_NATIVE_TELEMETRY,
+        middleware=[  # the first is outermost
+            Middleware(RequestContext, health=health, trusted_proxies=settings.trusted_proxies),
+            *metrics_middleware(registry),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+            Middleware(LastResort),
+        ],
+    )
+    app.state.health = health
+    app.state.registry = registry
+    add_problem_handlers(app)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def project_version() -> str:
+    """The installed version; images carry it, a checkout does not."""
+    try:
+        return version("slipway")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+def _watched(lifespan: Lifespan, health: Health) -> Lifespan:
+    """Beat from the first moment of the start to the last of the end, and check while resources are open."""
+
+    @asynccontextmanager
+    async def watched(app: FastAPI) -> AsyncGenerator[Mapping[str, Any]]:
+        async with health.beating(), lifespan(app) as state:
+            state = state or {}
+            async with health.checking(state.get("readiness_checks", {})):
+                yield state
+
+    return watched
+
+
+@asynccontextmanager
+async def _nothing(_: FastAPI) -> AsyncGenerator[Mapping[str, Any]]:
+    yield {}

@@ -1,0 +1,86 @@
+"""Errors with a status of their own; raised where the fact is known, rendered as problem+json."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """A refusal that the client may read. Subclasses name the status, the title and the type's slug."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal server error"
+    slug: ClassVar[str] = "internal-error"
+
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+        """Take a sentence for the client and headers that belong to the answer."""
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+class BadRequestError(ServiceError):
+    """What was asked cannot be understood (RFC 9110 15.5.1)."""
+
+    status, title, slug = 400, "Bad request", "bad-request"
+
+
+class UnauthenticatedError(ServiceError):
+    """Nobody, or nobody we believe, is asking (RFC 9110 15.5.2, RFC 6750 3)."""
+
+    status, title, slug = 401, "Not authenticated", "unauthenticated"
+
+    def __init__(self, detail: str | None = None, *, challenge: str = "Bearer") -> None:
+        """Take the challenge of the WWW-Authenticate header."""
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class ForbiddenError(ServiceError):
+    """Somebody who may not is asking."""
+
+    status, title, slug = 403, "Not allowed", "forbidden"
+
+
+class NotFoundError(ServiceError):
+    """There is no such thing, or not for this caller."""
+
+    status, title, slug = 404, "Not found", "not-found"
+
+
+class ConflictError(ServiceError):
+    """The state of things does not allow it."""
+
+    status, title, slug = 409, "Conflict", "conflict"
+
+
+class PreconditionFailedError(ServiceError):
+    """The thing has changed since the caller saw it (RFC 9110 13.1.1)."""
+
+    status, title, slug = 412, "Precondition failed", "precondition-failed"
+
+
+class PayloadTooLargeError(ServiceError):
+    """The body is longer than this service reads."""
+
+    status, title, slug = 413, "Content too large", "content-too-large"
+
+
+class UnprocessableError(ServiceError):
+    """Well formed, but its values cannot be used."""
+
+    status, title, slug = 422, "Unprocessable content", "validation-error"
+
+
+class PreconditionRequiredError(ServiceError):
+    """The request must say which version it changes (RFC 6585 3)."""
+
+    status, title, slug = 428, "Precondition required", "precondition-required"
+
+
+class UnavailableError(ServiceError):
+    """Something this service needs is away; asking again later may help."""
+
+    status, title, slug = 503, "Temporarily unavailable", "unavailable"
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        """Take the seconds of the Retry-After header."""
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})

@@ -1,0 +1,108 @@
+"""Is the process alive, is it ready: a heartbeat and a snapshot, written every second by a task on the loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+Check = Callable[[], Awaitable[object]]
+
+INTERVAL_SECONDS = 1.0
+CHECK_TIMEOUT_SECONDS = 1.0
+STALE_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the last round of checks found: name to "ok" or the reason why not."""
+
+    ready: bool = False
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+
+class Health:
+    """Written on the application's loop, read by the threads of the management port."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the heartbeat's clock now, so that a start that hangs is noticed too."""
+        self._clock = clock
+        self._beat_at = clock()
+        self._snapshot = Snapshot(checks={"startup": "not finished"})
+        self._checks: Mapping[str, Check] = {}
+        self.lag_seconds = 0.0
+        self.draining = False
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long the loop has not turned."""
+        return self._clock() - self._beat_at
+
+    def readiness(self) -> Snapshot:
+        """Whether requests should be sent here."""
+        if self.draining:
+            return Snapshot(ready=False, checks={"draining": "shutting down"})
+        if self.silent_seconds > STALE_SECONDS:
+            return Snapshot(ready=False, checks={"loop": f"has not turned for {self.silent_seconds:.0f} s"})
+        return self._snapshot
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncGenerator[None]:
+        """Beat for as long as the block lasts."""
+        task = asyncio.create_task(self._beat(), name="heartbeat")
+        try:
+            yield
+        finally:
+            await _stop(task)
+
+    @asynccontextmanager
+    async def checking(self, checks: Mapping[str, Check]) -> AsyncGenerator[None]:
+        """Run the checks every second for as long as the block lasts."""
+        self._checks = checks
+        task = asyncio.create_task(self._check(), name="readiness")
+        try:
+            yield
+        finally:
+            await _stop(task)
+            self._snapshot = Snapshot(checks={"shutdown": "resources are closed"})
+
+    async def _beat(self) -> None:
+        while True:
+            self._beat_at = self._clock()
+            await asyncio.sleep(INTERVAL_SECONDS)
+            self.lag_seconds = max(0.0, self._clock() - self._beat_at - INTERVAL_SECONDS)
+
+    async def _check(self) -> None:
+        while True:
+            await self.check_now()
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def check_now(self) -> None:
+        """One round: all checks at once, each with its own timeout."""
+        results = await asyncio.gather(*(_outcome(check) for check in self._checks.values()))
+        found = dict(zip(self._checks, results, strict=True))
+        snapshot = Snapshot(ready=all(result == "ok" for result in results), checks=found)
+        if snapshot != self._snapshot:
+            log.info("readiness_changed", ready=snapshot.ready, checks=dict(snapshot.checks))
+        self._snapshot = snapshot
+
+
+async def _outcome(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
+    except Exception as error:  # noqa: BLE001 - whatever a check raises is its finding
+        return f"{type(error).__name__}: {error}"[:200]
+    return "ok"
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,178 @@
+"""Brings a database to a version's head: once, by one process at a time, with the outcome written down."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+import structlog
+from alembic import command, context
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from services.common.settings import MigrationSettings
+
+LOCK = 7_463_982_015  # any number, the same for ever; advisory locks count for one database
+LOCK_POLL_SECONDS = 0.5
+CONNECT_TIMEOUT_SECONDS = 3
+HISTORY = """
+CREATE TABLE IF NOT EXISTS schema_history (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    revision text NOT NULL,
+    status text NOT NULL CHECK (status IN ('applied', 'failed')),
+    reason text,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)"""
+RECORD = text("INSERT INTO schema_history (revision, status, reason) VALUES (:revision, :status, :reason)")
+APPLIED = text("SELECT 1 FROM schema_history WHERE revision = :revision AND status = 'applied' LIMIT 1")
+
+log = structlog.get_logger()
+
+
+def head(package: str) -> str:
+    """The newest revision that this code knows, such as `services.items.migrations` -> "0003"."""
+    revision = ScriptDirectory.from_config(_config(package)).get_current_head()
+    if revision is None:
+        raise LookupError(f"{package} holds no migrations")
+    return revision
+
+
+def run_env(metadata: MetaData) -> None:
+    """What a service's `env.py` calls: each migration in a transaction that also lists it in `schema_history`."""
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transaction_per_migration=True,
+        on_version_apply=_record_applied,
+        include_name=lambda name, kind, _: not (kind == "table" and name == "schema_history"),
+        compare_server_default=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _record_applied(*, ctx: Any, step: Any, **_: Any) -> None:
+    ctx.connection.execute(RECORD, {"revision": step.up_revision_id, "status": "applied", "reason": None})
+
+
+async def migrate(settings: MigrationSettings, package: str) -> int:
+    """Migrate to head. Returns the exit code: 0 done (or done before), 1 with the reason logged and recorded."""
+    target = head(package)
+    engine = _engine(settings)
+    try:
+        async with _connected(engine, settings) as connection, _locked(connection, settings):
+            return await _migrate_once(connection, package, target)
+    except TimeoutError as error:
+        log.error("migration_gave_up", head=target, reason=str(error))  # noqa: TRY400 - the stack tells nothing
+        return 1
+    finally:
+        await engine.dispose()
+
+
+async def _migrate_once(connection: AsyncConnection, package: str, target: str) -> int:
+    await connection.execute(text(HISTORY))
+    await connection.commit()
+    if (await connection.execute(APPLIED, {"revision": target})).first():
+        log.info("migration_not_needed", head=target)
+        return 0
+    await connection.commit()
+    log.info("migration_started", head=target)
+    try:
+        await connection.run_sync(_upgrade, package)
+        await connection.commit()
+    except Exception as error:
+        reason = _reason(error)
+        log.exception("migration_failed", head=target, reason=reason)
+        await connection.rollback()
+        await connection.execute(RECORD, {"revision": target, "status": "failed", "reason": reason})
+        await connection.commit()
+        return 1
+    log.info("migration_finished", head=target)
+    return 0
+
+
+def _upgrade(connection: Connection, package: str) -> None:
+    config = _config(package)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config(package: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files(package)).replace("%", "%%"))
+    return config
+
+
+def _reason(error: Exception) -> str:
+    origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
+    return f"{type(origin).__name__}: {origin}"[:2000]
+
+
+def _engine(settings: MigrationSettings) -> AsyncEngine:
+    server_settings = {
+        "application_name": "migrations",
+        # an ALTER that waits for a long query makes everybody wait behind it: rather give up and try again
+        "lock_timeout": str(int(settings.database_lock_timeout_seconds * 1000)),
+        "statement_timeout": "0",
+        "timezone": "UTC",
+    }
+
+    async def connect() -> asyncpg.Connection[Any]:
+        return await asyncpg.connect(
+            settings.database_url.get_secret_value(),
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            server_settings=server_settings,
+        )
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine, settings: MigrationSettings) -> AsyncGenerator[AsyncConnection]:
+    """Wait for the server, the database and the login to be there; raises TimeoutError with the last reason."""
+    deadline = time.monotonic() + settings.database_wait_seconds
+    while True:
+        try:
+            connection = await engine.connect()
+            break
+        except (OSError, TimeoutError, asyncpg.PostgresError, exc.DBAPIError) as error:
+            reason = _reason(error)
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"the database was not there within {settings.database_wait_seconds:g} s: {reason}"
+                ) from error
+            log.info("database_awaited", reason=reason)
+            await asyncio.sleep(1)
+    try:
+        if settings.database_owner_role:  # tables then belong to the role, whichever of its logins made them
+            await connection.execute(text(f'SET ROLE "{settings.database_owner_role}"'))
+            await connection.commit()
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _locked(connection: AsyncConnection, settings: MigrationSettings) -> AsyncGenerator[None]:
+    """Hold the lock that makes this the only migrator; the server frees it if this process dies."""
+    deadline = time.monotonic() + settings.database_wait_seconds
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
+        await connection.commit()
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"another migrator held the lock for {settings.database_wait_seconds:g} s")
+        log.info("migration_lock_awaited")
+        await asyncio.sleep(LOCK_POLL_SECONDS)
+    await connection.commit()
+    try:
+        yield
+    finally:
+        with suppress(exc.DBAPIError):
+            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+            await connection.commit()

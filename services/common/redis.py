@@ -1,0 +1,34 @@
+"""Redis: a bounded pool with short timeouts, for callers who can do without it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+TIMEOUT_SECONDS = 0.25
+MAX_CONNECTIONS = 64
+
+
+@asynccontextmanager
+async def open_redis(url: SecretStr, *, timeout_seconds: float = TIMEOUT_SECONDS) -> AsyncGenerator[Redis]:
+    """A client that gives up after a quarter of a second and one retry. Connects when first asked."""
+    client = Redis.from_url(
+        url.get_secret_value(),
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        health_check_interval=15,
+        max_connections=MAX_CONNECTIONS,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.05), 1),
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def ping(client: Redis) -> None:
+    """Ask the server something; raises when it does not answer."""
+    await client.execute_command("PING")

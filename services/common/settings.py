@@ -1,0 +1,196 @@
+"""Settings read once from the environment; a wrong one is refused with a sentence that names it."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PLACEHOLDERS = ("change", "replace", "placeholder", "example", "your-", "todo", "xxxx", "<")
+COMMON_SECRETS = frozenset({"password", "postgres", "secret", "admin", "test", "none", "null"})
+
+
+def _split_networks(value: object) -> object:
+    """Read '10.0.0.0/8, fd00::/8' (what an environment variable can hold) as networks."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; a comma separated list such as 10.0.0.0/8,fd00::/8 would be right"
+        ) from None
+
+
+def is_placeholder(secret: str) -> bool:
+    """Whether a secret looks like the text of an example that nobody replaced."""
+    lowered = secret.lower()
+    return lowered in COMMON_SECRETS or any(word in lowered for word in PLACEHOLDERS)
+
+
+def _check_secret_key(value: SecretStr) -> SecretStr:
+    secret = value.get_secret_value()
+    if is_placeholder(secret):
+        raise ValueError(
+            "looks like a placeholder; a random one, as `openssl rand -hex 32` prints, would be right"
+        )
+    if len(secret) < 32:  # noqa: PLR2004 - 32 characters of hex are 128 bits, the least worth guarding with
+        raise ValueError("is shorter than 32 characters; `openssl rand -hex 32` prints a good one")
+    return value
+
+
+def _check_http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an absolute http:// or https:// URL, such as https://api.example.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must have no user, password, query or fragment")
+    return value.rstrip("/")
+
+
+def _check_postgres_url(value: SecretStr) -> SecretStr:
+    right = "postgresql://user:password@host:5432/database would be right"
+    try:
+        parts = urlsplit(value.get_secret_value())
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"is not a URL (a password needs %-encoding); {right}") from None
+    if parts.scheme != "postgresql":
+        raise ValueError(f"must begin with postgresql:// (the driver is chosen by the service); {right}")
+    if not parts.path.strip("/"):
+        raise ValueError(f"names no database; {right}")
+    if is_placeholder(parts.password or ""):
+        raise ValueError("holds a placeholder as its password; put the real one")
+    return value
+
+
+def _check_redis_url(value: SecretStr) -> SecretStr:
+    right = "redis://:password@host:6379/0 would be right"
+    try:
+        parts = urlsplit(value.get_secret_value())
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"is not a URL (a password needs %-encoding); {right}") from None
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError(f"must begin with redis:// or rediss://; {right}")
+    if is_placeholder(parts.password or ""):
+        raise ValueError("holds a placeholder as its password; put the real one")
+    return value
+
+
+Network = IPv4Network | IPv6Network
+Networks = Annotated[
+    tuple[Network, ...],
+    NoDecode,
+    BeforeValidator(_split_networks),
+    PlainSerializer(lambda networks: ",".join(map(str, networks)), return_type=str),
+]
+SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
+HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_check_postgres_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ProcessSettings(BaseSettings):
+    """What every command of a service reads. Field names in capitals are the variables."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True, frozen=True, env_ignore_empty=True)
+
+    service_name: ClassVar[str] = "service"
+
+    environment: Literal["production", "development"] = "production"
+    log_level: LogLevel = "INFO"
+
+
+class ServiceSettings(ProcessSettings):
+    """What `serve` reads: addresses, limits and the times of starting, dying and draining."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a pod is reached from outside itself
+    port: Port = 8000
+    management_port: Port = 9000
+    drain_seconds: float = Field(default=0, ge=0, le=600)
+    shutdown_seconds: float = Field(default=20, gt=0, le=600)
+    liveness_seconds: float = Field(default=30, gt=0)
+    max_body_bytes: int = Field(default=1_048_576, gt=0)
+    trusted_proxies: Networks = ()
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.port and self.port == self.management_port:
+            raise ValueError(f"PORT and MANAGEMENT_PORT are both {self.port}; they must differ")
+        return self
+
+
+class PostgresSettings(ProcessSettings):
+    """How Postgres is reached and how much of it one process may take."""
+
+    database_url: PostgresUrl
+    database_pool_size: int = Field(default=8, ge=1, le=100)
+    database_pool_timeout_seconds: float = Field(default=1, gt=0)
+    database_statement_timeout_seconds: float = Field(default=5, gt=0)
+
+
+class MigrationSettings(PostgresSettings):
+    """What `migrate` reads: DATABASE_URL is then the login of the role that owns the tables."""
+
+    database_owner_role: str | None = Field(default=None, pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    database_wait_seconds: float = Field(default=120, ge=0)
+    database_lock_timeout_seconds: float = Field(default=5, gt=0)
+
+
+class CacheSettings(ProcessSettings):
+    """The Redis that may forget."""
+
+    cache_url: RedisUrl
+
+
+class StateSettings(ProcessSettings):
+    """The Redis that must not forget: limits and revocations."""
+
+    state_url: RedisUrl
+
+
+class TokenSettings(ProcessSettings):
+    """Whose access tokens are believed, and where their keys are published."""
+
+    issuer: HttpUrl
+    audience: str = Field(min_length=1)
+    auth_url: HttpUrl | None = None
+    jwks_url: HttpUrl | None = None
+
+    @model_validator(mode="after")
+    def _keys_have_an_address(self) -> Self:
+        if self.auth_url is None and self.jwks_url is None:
+            raise ValueError(
+                "AUTH_URL or JWKS_URL must be set: tokens cannot be checked without the keys of auth"
+            )
+        return self
+
+    @property
+    def jwks_address(self) -> str:
+        """Where the key set is fetched: JWKS_URL, or the well-known path of AUTH_URL."""
+        return self.jwks_url or f"{self.auth_url}/.well-known/jwks.json"
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """One sentence for each wrong variable, naming it in capitals and never its value."""
+    return [_sentence(".".join(map(str, e["loc"][:1])).upper(), e["type"], e["msg"]) for e in error.errors()]
+
+
+def _sentence(variable: str, kind: str, message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if kind == "missing":
+        return f"{variable} is not set."
+    text = message[:1].lower() + message[1:] if variable and not message[:2].isupper() else message
+    return f"{variable} is wrong: {text}.".removeprefix(" is wrong: ")

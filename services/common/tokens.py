@@ -1,0 +1,152 @@
+"""Access tokens checked: RFC 9068 over RS256, by the rules of RFC 8725."""
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from services.common.exceptions import UnauthenticatedError, UnavailableError
+from services.common.jwks import KeysAwayError, RemoteKeys, open_keys
+from services.common.settings import TokenSettings
+
+MAX_BYTES = 8192
+LEEWAY_SECONDS = 30  # clocks of two machines
+ALGORITHM = "RS256"
+TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 4
+# keys that a token brings along, and extensions that we do not know (RFC 8725 3.10, RFC 7515 4.1.11)
+FORBIDDEN_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"})
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is asking, as the token says."""
+
+    subject: str
+    client_id: str
+    scopes: frozenset[str]
+    roles: frozenset[str] = frozenset()
+    session_id: str | None = None
+    token_id: str | None = None
+
+
+class InvalidTokenError(Exception):
+    """The token is not to be believed; the message says why, for the log."""
+
+
+class TokenVerifier:
+    """Turns a bearer token into a Principal or refuses it."""
+
+    def __init__(
+        self, keys: RemoteKeys, *, issuer: str, audience: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Take the keys, the one issuer that is believed and the audience that is us."""
+        self.keys = keys
+        self.issuer = issuer
+        self.audience = audience
+        self._clock = clock
+
+    async def verify(self, token: str) -> Principal:
+        """Check signature and claims. Raises UnauthenticatedError (401), or UnavailableError (503) without keys."""
+        try:
+            kid = _key_id(token)
+            key = await self.keys.get(kid)
+            if key is None:
+                raise InvalidTokenError("signed with a key that auth does not publish")  # noqa: TRY301
+            claims = _signed_claims(token, key)
+            self._check(claims)
+            return _principal(claims)
+        except KeysAwayError:
+            raise UnavailableError(
+                "Tokens cannot be checked: the keys of auth are away", retry_after_seconds=5
+            ) from None
+        except InvalidTokenError as error:
+            raise UnauthenticatedError(
+                f"The access token is not valid: {error}", challenge='Bearer error="invalid_token"'
+            ) from None
+
+    def _check(self, claims: Mapping[str, Any]) -> None:
+        now = self._clock()
+        if claims.get("iss") != self.issuer:
+            raise InvalidTokenError("another issuer")
+        audience = claims.get("aud")
+        if self.audience not in ([audience] if isinstance(audience, str) else audience or []):
+            raise InvalidTokenError("meant for another audience")
+        if _time(claims, "exp", required=True) <= now - LEEWAY_SECONDS:
+            raise InvalidTokenError("expired")
+        if _time(claims, "nbf") > now + LEEWAY_SECONDS:
+            raise InvalidTokenError("not valid yet")
+        if _time(claims, "iat", required=True) > now + LEEWAY_SECONDS:
+            raise InvalidTokenError("issued in the future")
+
+
+@asynccontextmanager
+async def open_token_verifier(settings: TokenSettings) -> AsyncGenerator[TokenVerifier]:
+    """A verifier whose keys are kept fresh for as long as the block lasts."""
+    async with open_keys(settings.jwks_address) as keys:
+        yield TokenVerifier(keys, issuer=settings.issuer, audience=settings.audience)
+
+
+def _key_id(token: str) -> str:
+    """Read the header, refusing all that is not exactly what auth signs, before any key is looked at."""
+    if len(token) > MAX_BYTES:
+        raise InvalidTokenError(f"longer than {MAX_BYTES} characters")
+    header = _json(token.partition(".")[0])
+    if header.get("alg") != ALGORITHM:
+        raise InvalidTokenError(f"not signed with {ALGORITHM}")
+    if str(header.get("typ")).lower() not in TYPES:
+        raise InvalidTokenError("not an access token (typ)")
+    if FORBIDDEN_HEADERS & header.keys():
+        raise InvalidTokenError("its header holds fields that are not allowed")
+    kid = header.get("kid")
+    if not isinstance(kid, str):
+        raise InvalidTokenError("names no key (kid)")
+    return kid
+
+
+def _json(part: str) -> dict[str, Any]:
+    try:
+        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        raise InvalidTokenError("not a JWT") from None
+    if not isinstance(value, dict):
+        raise InvalidTokenError("not a JWT")
+    return value
+
+
+def _signed_claims(token: str, key: RSAKey) -> dict[str, Any]:
+    try:
+        return dict(jwt.decode(token, key, algorithms=[ALGORITHM]).claims)
+    except (JoseError, ValueError, TypeError, RecursionError):
+        raise InvalidTokenError("its signature does not match") from None
+
+
+def _time(claims: Mapping[str, Any], name: str, *, required: bool = False) -> float:
+    """A NumericDate (RFC 7519 2); an absent optional one is the beginning of time."""
+    value = claims.get(name, None if required else 0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidTokenError(f"{name} is not a time")
+    return value
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    subject, client_id, scope, roles = (claims.get(name) for name in ("sub", "client_id", "scope", "roles"))
+    if not isinstance(subject, str) or not subject or not isinstance(client_id, str):
+        raise InvalidTokenError("names no subject or no client")
+    if not isinstance(scope or "", str) or not isinstance(roles or [], list):
+        raise InvalidTokenError("scope or roles are not as they should be")
+    return Principal(
+        subject=subject,
+        client_id=client_id,
+        scopes=frozenset((scope or "").split()),
+        roles=frozenset(role for role in roles or [] if isinstance(role, str)),
+        session_id=claims.get("sid"),
+        token_id=claims.get("jti"),
+    )
