@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import structlog
 from alembic import command, context
 from alembic.config import Config
@@ -124,7 +124,7 @@ def _engine(settings: MigrationSettings) -> AsyncEngine:
         "timezone": "UTC",
     }
 
-    async def connect() -> asyncpg.Connection[Any]:
+    async def connect() -> Any:
         return await asyncpg.connect(
             settings.database_url.get_secret_value(),
             timeout=CONNECT_TIMEOUT_SECONDS,

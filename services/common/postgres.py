@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 from fastapi import Depends, Request
 from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
@@ -41,7 +41,7 @@ def create_engine(settings: PostgresSettings) -> AsyncEngine:
         "jit": "off",
     }
 
-    async def connect() -> asyncpg.Connection[Any]:
+    async def connect() -> Any:
         return await asyncpg.connect(
             dsn,
             timeout=CONNECT_TIMEOUT_SECONDS,

@@ -1,0 +1,81 @@
+"""What every test may use: a clean environment, real servers, an issuer of tokens."""
+
+import os
+import uuid
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.support.servers import Server, new_database, postgres_server, redis_server
+from tests.support.tokens import Issuer, KeyServer, key_server
+
+# what a process needs to run at all, and what names given servers; nothing else reaches the tests
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_",
+    "TZ",
+    "TMPDIR",
+    "USER",
+    "PYTEST_",
+    "PYTHON",
+    "COV",
+    "TEST_",
+    "VIRTUAL_ENV",
+)
+KEPT_CLUSTER = ("KUBE", "XDG_", "SLIPWAY_", "GO", "SSL_", "PIP_", "http", "HTTP", "no_proxy", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the developer's shell becomes a setting of a service."""
+    for name in list(os.environ):
+        if not name.startswith((*KEPT, *KEPT_CLUSTER)):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server | None]:
+    """The suite's own Postgres; None where TEST_DATABASE_URL names another."""
+    if "TEST_DATABASE_URL" in os.environ:
+        yield None
+        return
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: Server | None) -> str:
+    """A superuser's URL."""
+    return postgres.url if postgres else os.environ["TEST_DATABASE_URL"]
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str) -> Iterator[str]:
+    """An empty database of the test module's own."""
+    with new_database(postgres_url, f"test_{uuid.uuid4().hex[:12]}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis of the suite's own, or that of TEST_REDIS_URL."""
+    if "TEST_REDIS_URL" in os.environ:
+        yield os.environ["TEST_REDIS_URL"]
+        return
+    with redis_server() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    """Signs tokens that the services of the tests believe."""
+    return Issuer()
+
+
+@pytest.fixture(scope="session")
+def jwks(issuer: Issuer) -> Generator[KeyServer]:
+    """Publishes the issuer's keys; `.url` is a JWKS_URL."""
+    with key_server(issuer) as server:
+        yield server

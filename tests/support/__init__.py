@@ -1,0 +1,1 @@
+"""Servers, tokens and clients that the tests of every service share."""

@@ -1,0 +1,287 @@
+"""Real Postgres and Redis servers on free ports, gone when the tests are, however these end."""
+
+import asyncio
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg  # type: ignore[import-untyped]
+import redis
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+UNPRIVILEGED = ("postgres", "redis", "nobody")
+PR_SET_PDEATHSIG = 1
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def program(name: str) -> str:
+    """The path of a server's program. Raises FileNotFoundError with what would help."""
+    found = shutil.which(name)
+    if found:
+        return found
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda p: int(p.parts[-3]))
+    if not versions:
+        raise FileNotFoundError(f"{name} is not installed; `make packages` installs it")
+    return str(versions[-1])
+
+
+def user() -> str | None:
+    """Whom to run as: Postgres refuses root."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in UNPRIVILEGED if name in known)
+
+
+@dataclass
+class Server:
+    """One server process that a test may stop, start, kill and pause."""
+
+    url: str
+    command: list[str]
+    folder: Path
+    is_up: Callable[[str], bool]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.folder / "log"
+
+    def start(self) -> None:
+        """Start and wait until it answers. Raises TimeoutError with the end of its log."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                cwd=self.folder,
+                user=user(),
+                extra_groups=[] if user() else None,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - the tests start servers from one thread
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_up(self.url):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise TimeoutError(
+                    f"{self.command[0]} did not start; its log ends:\n{self.log.read_text()[-2000:]}"
+                )
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it and wait; a server that does not go is killed."""
+        if self.process is None:
+            return
+        self.resume()
+        self.process.send_signal(number)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.process = None
+
+    def kill(self) -> None:
+        """End it without a goodbye."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        """Silence it without closing anything: connections hang, as those of a lost machine do."""
+        for pid in self._family():
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Wake it after `pause`."""
+        for pid in self._family():
+            os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def stopped(self) -> Generator[None]:
+        """Away for as long as the block lasts; connections are closed."""
+        self.stop(signal.SIGINT)  # Postgres: fast shutdown, clients are cut
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Silent for as long as the block lasts; connections stay open."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
+    def _family(self) -> list[int]:
+        if self.process is None:
+            return []
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this child when the tests end, even by SIGKILL (prctl(2), Linux only)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def _folder() -> Generator[Path]:
+    with tempfile.TemporaryDirectory(prefix="slipway-tests-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if owner := user():
+            shutil.chown(folder, owner)
+        yield folder
+
+
+@contextmanager
+def postgres_server() -> Generator[Server]:
+    """A new Postgres with a superuser `postgres` trusted on loopback; nothing is synced to disk."""
+    with _folder() as folder:
+        data, port = folder / "data", free_port()
+        initdb = [
+            program("initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]
+        done = subprocess.run(
+            [*initdb, "--locale=C"],
+            user=user(),
+            extra_groups=[] if user() else None,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"initdb failed: {done.stderr}")
+        command = [
+            program("postgres"),
+            "-D",
+            str(data),
+            "-p",
+            str(port),
+            "-h",
+            "127.0.0.1",
+            "-k",
+            str(folder),
+        ]
+        for setting in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"):
+            command += ["-c", setting]
+        server = Server(f"postgresql://postgres@127.0.0.1:{port}/postgres", command, folder, _postgres_is_up)
+        yield from _running(server)
+
+
+@contextmanager
+def redis_server(*options: str) -> Generator[Server]:
+    """A new Redis that keeps nothing on disk."""
+    with _folder() as folder:
+        port = free_port()
+        command = [
+            program("redis-server"),
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            *options,
+        ]
+        yield from _running(Server(f"redis://127.0.0.1:{port}/0", command, folder, _redis_is_up))
+
+
+def _running(server: Server) -> Generator[Server]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop(signal.SIGINT)
+
+
+def _postgres_is_up(url: str) -> bool:
+    async def ask() -> None:
+        connection = await asyncpg.connect(url, timeout=2)
+        await connection.close()
+
+    try:
+        _in_a_thread(ask)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return False
+    return True
+
+
+def _redis_is_up(url: str) -> bool:
+    client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def execute(url: str, *statements: str) -> list[list[asyncpg.Record]]:
+    """Run statements as one after the other, outside a transaction, from code that is not async."""
+
+    async def work() -> list[list[asyncpg.Record]]:
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            return [await connection.fetch(statement, timeout=30) for statement in statements]
+        finally:
+            await connection.close()
+
+    return _in_a_thread(work)
+
+
+def _in_a_thread(work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Run a coroutine whether or not a loop is already running in this thread."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server, another database."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+@contextmanager
+def new_database(admin_url: str, name: str) -> Generator[str]:
+    """An empty database for as long as the block lasts; yields its URL."""
+    execute(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    try:
+        yield with_database(admin_url, name)
+    finally:
+        execute(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
