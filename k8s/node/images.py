@@ -1,18 +1,51 @@
 """Container images by buildah: base images from Debian packages, images from a Dockerfile, pushing."""
 
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from k8s.node import files, package_config, packages, paths, registry
+from k8s.node.commands import Word, logged, run
+from k8s.node.processes import CGROUPS
 from k8s.node.progress import Progress, silent
 
 PYTHON = "docker.io/library/python:3.13-slim"
 POSTGRES = "docker.io/library/postgres:17"
 REDIS = "docker.io/library/redis:7"
 
+SUITE = "trixie"
+PYTHON_PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
+RECIPES = paths.SOURCE / "images"
+SERVERS = {"postgres": (POSTGRES, 30), "redis": (REDIS, 10)}
+"""By name: what the chart calls the image, and the seconds a build takes."""
+
 
 def ensure_python(progress: Progress = silent) -> str:
     """Make the stand-in for python:3.13-slim when missing, and return its name for `FROM`."""
-    raise NotImplementedError
+    packages.ensure(progress, packages.FOR_IMAGES)
+    with files.lock(paths.cache() / "images.lock"):
+        if not _has(PYTHON, _python_digest()):
+            progress(f"building the base image {PYTHON} from Debian {SUITE}: about 45 s")
+            _build_python()
+    return PYTHON
+
+
+def ensure_servers(progress: Progress = silent) -> dict[str, tuple[str, Path]]:
+    """Make the Postgres and Redis images when missing; by name the image's name and its archive."""
+    made = {}
+    for name, (ref, seconds) in SERVERS.items():
+        recipe = RECIPES / f"{name}.Dockerfile"
+        version = files.digest([recipe, _python_digest()])
+        archive = paths.cache() / "images" / f"{name}-{version}.tar"
+        if not archive.exists():
+            ensure_python(progress)
+            progress(f"building the image {ref} from Debian {SUITE}: about {seconds} s")
+            build(RECIPES, recipe, ref, log=paths.cache() / "log" / f"image-{name}.log")
+            _save(ref, archive)
+        made[name] = (ref, archive)
+    return made
 
 
 def build(
@@ -27,10 +60,20 @@ def build(
     """Build `ref` from a Dockerfile whose base may be `PYTHON`.
 
     This machine's package configuration (pip.conf and PIP_* variables as one /etc/pip.conf, the CA file,
-    the find-links folder) is mounted for the build only. A failure raises NodeError with the last lines
-    of the build; everything goes to `log` when given.
+    find-links folders, apt's sources) is mounted for the build only. A failure raises NodeError with the
+    end of the build's log, which is `log` or a file in the cache folder.
     """
-    raise NotImplementedError
+    arguments = [word for name, value in (build_args or {}).items() for word in ("--build-arg", f"{name}={value}")]
+    stage = ["--target", target] if target else []
+    with _work() as work:
+        mounts = package_config.mounts(work, SUITE)
+        logged(
+            _buildah(
+                "build", "--pull=never", "--layers", "--network=host", *mounts, *arguments, *stage,
+                "-f", dockerfile, "-t", ref, context,
+            ),
+            log or paths.cache() / "log" / "image.log", f"building the image {ref}", env=_environment(),
+        )  # fmt: skip
 
 
 def push(ref: str, destination: str | None = None) -> str:
@@ -38,9 +81,87 @@ def push(ref: str, destination: str | None = None) -> str:
 
     Returns the digest, `sha256:...`.
     """
-    raise NotImplementedError
+    target = destination or ref
+    verify = "false" if target.startswith(f"{paths.REGISTRY}/") else "true"
+    with _work() as work:
+        digest = work / "digest"
+        command = _buildah("push", f"--tls-verify={verify}", "--digestfile", digest, ref, f"docker://{target}")
+        run(command, env=_environment(), timeout_seconds=600)
+        return digest.read_text().strip()
 
 
 def exists(ref: str) -> bool:
     """Whether `ref` (`host:port/name:tag`) is in its registry."""
-    raise NotImplementedError
+    return registry.has(ref)
+
+
+def size(ref: str) -> int:
+    """The bytes of a built image."""
+    return int(run(_buildah("inspect", "--type", "image", "--format", "{{.Docker.Size}}", ref), env=_environment()).stdout)
+
+
+def _python_digest() -> str:
+    return files.digest([SUITE, PYTHON_PACKAGES, RECIPES / "python.sh"])
+
+
+def _build_python() -> None:
+    log = paths.cache() / "log" / "image-python.log"
+    mirror = package_config.debian_mirror()
+    with _work() as work:
+        root = work / "root"
+        logged(
+            [*CGROUPS.enter("build"), "debootstrap", "--variant=minbase", f"--include={PYTHON_PACKAGES}", SUITE, root,
+             *([mirror] if mirror else [])],
+            log, "making a Debian root with debootstrap",
+        )  # fmt: skip
+        run(["sh", RECIPES / "python.sh", root])
+        container = _ask("from", "scratch")
+        try:
+            _ask("add", "-q", container, root, "/")
+            _ask("config", "--cmd", "python3", "--label", f"node.slipway={_python_digest()}", "--env",
+                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", container)  # fmt: skip
+            _ask("commit", "-q", container, PYTHON)
+        finally:
+            _ask("rm", container)
+
+
+def _has(ref: str, version: str) -> bool:
+    form = '{{index .OCIv1.Config.Labels "node.slipway"}}'
+    done = run(_buildah("inspect", "--type", "image", "--format", form, ref), check=False, env=_environment())
+    return done.returncode == 0 and done.stdout.strip() == version
+
+
+def _save(ref: str, archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    draft = archive.with_name(f".{archive.name}")
+    draft.unlink(missing_ok=True)  # buildah appends to an existing archive
+    run(_buildah("push", "-q", ref, f"docker-archive:{draft}:{ref}"), env=_environment(), timeout_seconds=600)
+    draft.replace(archive)
+    for older in archive.parent.glob(f"{archive.name.split('-')[0]}-*.tar"):
+        if older != archive:
+            older.unlink()
+
+
+def _ask(*words: Word) -> str:
+    return run(_buildah(*words), env=_environment(), timeout_seconds=600).stdout.strip()
+
+
+def _buildah(*words: Word) -> list[Word]:
+    storage = ["--storage-driver", "overlay", "--root", paths.cache() / "storage", "--runroot", paths.cache() / "runroot"]
+    return [*CGROUPS.enter("build"), "buildah", *storage, *words]
+
+
+def _environment() -> dict[str, str]:
+    return {"BUILDAH_ISOLATION": "chroot", "TMPDIR": str(paths.cache() / "tmp")}
+
+
+@contextmanager
+def _work() -> Iterator[Path]:
+    """A folder of one build, on the disk of the cache, for /tmp is small on some machines."""
+    top = paths.cache() / "tmp"
+    top.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=top))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
