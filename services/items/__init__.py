@@ -1,0 +1,1 @@
+"""The catalogue: items that people own, on Postgres, read through Redis."""

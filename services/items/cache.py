@@ -1,0 +1,185 @@
+"""Items in Redis, read through: what may be served, who may fill, and how a writer keeps old rows out.
+
+While a writer reaches Redis, no read after an acknowledged write sees an older value, because
+
+- one key an item holds the value and the lease to fill it: what removes the value voids the lease,
+  so that a reader who was paused between the database and its fill has nothing left to fill with;
+- a writer puts a hold on the key before its commit and lifts it after: in between nobody gets a lease, so a
+  reader of the row before the commit cannot fill. A writer that dies in between, or whose commit has an
+  unknown outcome, leaves the hold to end by itself, later than its commit can.
+
+When a writer does not reach Redis the value before its write is served for at most the hard lifetime, counted
+from the moment the lease was given, which is before the row was read.
+
+Readers are never merged into one database read: one that began before a write would then answer for one that
+began after it.
+"""
+
+import random
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from services.items import scripts
+from services.items.breaker import Breaker
+from services.items.schemas import ItemRead
+
+log = structlog.get_logger()
+
+FORMAT = "1"  # of the value; not part of the key, or a pod of one version would not invalidate for another's
+LEASE_SECONDS = 3.0  # one reader's time to ask the database; after it another may try
+JITTER = 0.2  # lifetimes are shortened by up to this share, so that entries of one moment end apart
+PAUSE_SECONDS = 1.0  # readers leave a Redis that failed alone for this long
+
+
+def key(item_id: UUID) -> str:
+    """Where an item's entry lies."""
+    return f"items:item:{item_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Seconds: one reader refreshes after `soft`, the entry ends after `hard`, a hold after `hold`."""
+
+    soft: float
+    hard: float
+    hold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the cache had: an item or none, and a lease when this reader is the one who should fill."""
+
+    item: ItemRead | None = None
+    lease: str | None = None
+
+
+class CacheMetrics:
+    """What the cache did, counted."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "items_cache_requests_total",
+            "Reads by what the cache had; skipped: Redis was away",
+            ["result"],
+            registry=registry,
+        )
+        self.fills = Counter(
+            "items_cache_fills_total",
+            "Fills by outcome; refused: the lease was void",
+            ["result"],
+            registry=registry,
+        )
+        self.invalidations_failed = Counter(
+            "items_cache_invalidations_failed_total",
+            "Writes that did not reach Redis: the entry may be stale for its hard lifetime",
+            registry=registry,
+        )
+        for result in ("hit", "miss", "stale", "skipped"):
+            self.requests.labels(result)
+        for result in ("stored", "refused", "skipped"):
+            self.fills.labels(result)
+
+
+class ItemCache:
+    """The entries of items; with Redis away reads find nothing, writes go on, and both are counted."""
+
+    def __init__(self, redis: Redis, metrics: CacheMetrics, lifetimes: Lifetimes) -> None:
+        self._metrics = metrics
+        self._lifetimes = lifetimes
+        self._breaker = Breaker(PAUSE_SECONDS)
+        self._find = redis.register_script(scripts.FIND)
+        self._fill = redis.register_script(scripts.FILL)
+        self._give_back = redis.register_script(scripts.GIVE_BACK)
+        self._hold = redis.register_script(scripts.HOLD)
+        self._forget = redis.register_script(scripts.FORGET)
+
+    async def find(self, item_id: UUID) -> Found:
+        """Look an item up. Whoever gets a lease ends it by `fill` or `give_back`."""
+        lease = secrets.token_hex(8)
+        answer = await self._read(self._find, item_id, FORMAT, lease, _milliseconds(LEASE_SECONDS))
+        if answer is None:
+            self._metrics.requests.labels("skipped").inc()
+            return Found()
+        value, result, leased = answer
+        self._metrics.requests.labels(result.decode()).inc()
+        return Found(_decode(value), lease if leased else None)
+
+    async def fill(self, found: Found, item: ItemRead) -> None:
+        """Keep what the database said, unless the lease is void: then a writer came between."""
+        if found.lease is None:
+            return
+        share = 1 - random.random() * JITTER
+        soft, hard = _milliseconds(self._lifetimes.soft * share), _milliseconds(self._lifetimes.hard * share)
+        stored = await self._read(self._fill, item.id, found.lease, FORMAT, _encode(item), soft, hard)
+        result = "skipped" if stored is None else "stored" if stored else "refused"
+        self._metrics.fills.labels(result).inc()
+
+    async def give_back(self, item_id: UUID, found: Found) -> None:
+        """Let the next reader fill: this one had nothing to fill with.
+
+        Asks Redis without a lease too: somebody else's item and one that is not there cost the same.
+        """
+        await self._read(self._give_back, item_id, found.lease or "none")
+
+    @asynccontextmanager
+    async def writing(self, item_id: UUID) -> AsyncGenerator[None]:
+        """Keep old rows out while the body commits, then forget the entry; counts it when Redis is away.
+
+        When the body fails nobody knows what the database did: the hold stays until it ends by itself.
+        """
+        writer = secrets.token_hex(8)
+        await self._write(self._hold, item_id, writer, _milliseconds(self._lifetimes.hold))
+        yield
+        if not await self._write(self._forget, item_id, writer):
+            self._metrics.invalidations_failed.inc()
+
+    async def _read(self, script: AsyncScript, item_id: UUID, *args: str | int | bytes) -> Any | None:
+        """Run a reader's script; None when Redis is away or was a moment ago."""
+        if not self._breaker.permits():
+            return None
+        return await self._run(script, item_id, *args)
+
+    async def _write(self, script: AsyncScript, item_id: UUID, *args: str | int) -> bool:
+        """Run a writer's script, also during a pause: a write that could have reached Redis must."""
+        return await self._run(script, item_id, *args) is not None
+
+    async def _run(self, script: AsyncScript, item_id: UUID, *args: str | int | bytes) -> Any | None:
+        try:
+            answer = await script(keys=[key(item_id)], args=args)
+        except RedisError as error:
+            self._breaker.failed()
+            log.warning("cache_unreachable", error=type(error).__name__)
+            return None
+        self._breaker.succeeded()
+        return answer
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _encode(item: ItemRead) -> bytes:
+    return orjson.dumps(item.model_dump())
+
+
+def _decode(value: bytes | None) -> ItemRead | None:
+    """Read a value back; one that is no item (somebody else's hand) counts as none and ends by itself."""
+    if value is None:
+        return None
+    try:
+        return ItemRead.model_validate_json(value)
+    except ValidationError:
+        log.warning("cache_entry_unreadable")
+        return None

@@ -1,0 +1,153 @@
+"""Every SQL statement about items."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, false, func, literal, tuple_
+from sqlmodel import col, delete, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
+
+from services.items.cursor import Position
+from services.items.etags import Preconditions
+from services.items.exceptions import ItemChangedError, ItemNotFoundError
+from services.items.models import Item
+from services.items.schemas import ItemList
+
+LAST_CHARACTER = 0x10FFFF
+BEFORE_SURROGATES, AFTER_SURROGATES = 0xD7FF, 0xE000  # what lies between is no character
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a list is ordered by, and how its value comes back from a cursor's JSON."""
+
+    column: Any
+    read: Callable[[Any], datetime | str | int]
+
+
+ORDERS = {
+    "created_at": Order(col(Item.created_at), datetime.fromisoformat),
+    "name": Order(col(Item.name), str),
+    "price_minor": Order(col(Item.price_minor), int),
+}
+
+
+class ItemRepository:
+    """Items in one session. `owner` limits each method to one person's items; None reaches everybody's."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, item: Item) -> Item:
+        """Insert; the returned item has the times that the database gave it."""
+        self._session.add(item)
+        await self._session.flush()
+        return item
+
+    async def get(self, item_id: UUID, owner: str | None) -> Item:
+        """Read one item; raises ItemNotFoundError."""
+        found = (await self._session.exec(select(Item).where(*_reach(item_id, owner)))).one_or_none()
+        if found is None:
+            raise ItemNotFoundError(item_id)
+        return found
+
+    async def update(
+        self, item_id: UUID, owner: str | None, values: Mapping[str, Any], conditions: Preconditions
+    ) -> Item:
+        """Change an item at an accepted version, in one statement: of two writers one comes second.
+
+        Raises ItemNotFoundError or ItemChangedError.
+        """
+        statement = (
+            update(Item)
+            .where(*_reach(item_id, owner), *_accepted(conditions))
+            .values(**values, version=col(Item.version) + 1, updated_at=func.now())
+            .returning(Item)
+        )
+        changed: Item | None = (await self._session.exec(statement)).scalars().one_or_none()
+        if changed is None:
+            raise await self._refusal(item_id, owner)
+        return changed
+
+    async def delete(self, item_id: UUID, owner: str | None, conditions: Preconditions) -> None:
+        """Remove an item at an accepted version; raises ItemNotFoundError or ItemChangedError."""
+        statement = (
+            delete(Item).where(*_reach(item_id, owner), *_accepted(conditions)).returning(col(Item.id))
+        )
+        if (await self._session.exec(statement)).one_or_none() is None:
+            raise await self._refusal(item_id, owner)
+
+    async def list(self, query: ItemList, owner: str | None, after: Position | None) -> list[Item]:
+        """Read one page and, when there are more, the first item of the next."""
+        return list((await self._session.exec(list_statement(query, owner, after))).all())
+
+    async def _refusal(self, item_id: UUID, owner: str | None) -> Exception:
+        statement = select(Item.version).where(*_reach(item_id, owner))
+        exists = (await self._session.exec(statement)).one_or_none() is not None
+        return ItemChangedError() if exists else ItemNotFoundError(item_id)
+
+
+def list_statement(query: ItemList, owner: str | None, after: Position | None) -> SelectOfScalar[Item]:
+    """Select a page by keyset and one item more; each order and each filter has its index."""
+    order, backwards = ORDERS[query.sort.lstrip("-")], query.sort.startswith("-")
+    key = (order.column, col(Item.id))
+    statement = select(Item).where(*_filters(query, owner)).limit(query.limit + 1)
+    if after is not None:
+        # compared as a row: items with the same value go on by their id
+        place = tuple_(literal(order.read(after.value), order.column.type), literal(after.id))
+        statement = statement.where(tuple_(*key) < place if backwards else tuple_(*key) > place)
+    return statement.order_by(*(part.desc() if backwards else part for part in key))
+
+
+def position(item: Item, query: ItemList) -> Position:
+    """Where a page that ends with this item ends."""
+    return Position(getattr(item, query.sort.lstrip("-")), item.id)
+
+
+def prefix_end(prefix: str) -> str | None:
+    """The first text after all that begin with `prefix`, by code point; None when no text is after them.
+
+    A range and not LIKE: it is an index range also when the statement is planned without its values.
+    """
+    for length in range(len(prefix), 0, -1):
+        code = ord(prefix[length - 1])
+        if code < LAST_CHARACTER:
+            following = AFTER_SURROGATES if code == BEFORE_SURROGATES else code + 1
+            return prefix[: length - 1] + chr(following)
+    return None
+
+
+def _filters(query: ItemList, owner: str | None) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if owner is not None:
+        found.append(col(Item.owner) == owner)
+    if query.currency is not None:
+        found.append(col(Item.currency) == query.currency)
+    if query.tag is not None:
+        found.append(col(Item.tags).contains([query.tag]))
+    if query.name_prefix is not None:
+        found.append(col(Item.name) >= query.name_prefix)
+        if (end := prefix_end(query.name_prefix)) is not None:
+            found.append(col(Item.name) < end)
+    return found
+
+
+def _reach(item_id: UUID, owner: str | None) -> list[ColumnElement[bool]]:
+    mine = [] if owner is None else [col(Item.owner) == owner]
+    return [col(Item.id) == item_id, *mine]
+
+
+def _accepted(conditions: Preconditions) -> list[ColumnElement[bool]]:
+    """Conditions as SQL, so that checking and changing are one step."""
+    if conditions.excludes_all:
+        return [false()]
+    found: list[ColumnElement[bool]] = []
+    if conditions.required is not None:
+        found.append(col(Item.version).in_(conditions.required))
+    if conditions.excluded:
+        found.append(col(Item.version).not_in(conditions.excluded))
+    return found

@@ -1,0 +1,74 @@
+"""The paths of items."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from services.common.security import require_scopes
+from services.items.dependencies import ItemServiceDep, PreconditionsDep, require_json, require_merge_patch
+from services.items.etags import etag
+from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
+
+router = APIRouter(prefix="/v1/items", tags=["items"])
+
+READ = require_scopes("items:read")
+WRITE = require_scopes("items:write")
+# personal, and to be asked for again each time, which a 304 makes cheap (RFC 9111 5.2.2)
+CACHE_CONTROL = {"Cache-Control": "private, no-cache"}
+
+
+@router.post("", status_code=201, dependencies=[WRITE, Depends(require_json)])
+async def create_item(body: ItemWrite, items: ItemServiceDep, response: Response) -> ItemRead:
+    """Create an item that belongs to the caller."""
+    item = await items.create(body)
+    response.headers["Location"] = f"/v1/items/{item.id}"
+    return tagged(item, response)
+
+
+@router.get("", dependencies=[READ])
+async def list_items(
+    query: Annotated[ItemList, Query()], items: ItemServiceDep, response: Response
+) -> ItemPage:
+    """List the caller's items, with items:admin everybody's, page by page."""
+    response.headers.update(CACHE_CONTROL)
+    return await items.list(query)
+
+
+@router.get("/{item_id}", dependencies=[READ], response_model=ItemRead)
+async def get_item(
+    item_id: UUID, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
+) -> ItemRead | Response:
+    """Read an item; 304 when If-None-Match names its version."""
+    item = tagged(await items.get(item_id, conditions), response)
+    if conditions.knows(item.version):
+        return Response(status_code=304, headers=dict(response.headers))
+    return item
+
+
+@router.put("/{item_id}", dependencies=[WRITE, Depends(require_json)])
+async def replace_item(
+    item_id: UUID, body: ItemWrite, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
+) -> ItemRead:
+    """Replace what a client decides about an item; it must exist: ids are given out by create."""
+    return tagged(await items.replace(item_id, body, conditions), response)
+
+
+@router.patch("/{item_id}", dependencies=[WRITE, Depends(require_merge_patch)])
+async def patch_item(
+    item_id: UUID, patch: ItemPatch, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
+) -> ItemRead:
+    """Change some members by a merge patch; null puts back the default of description and tags."""
+    return tagged(await items.patch(item_id, patch, conditions), response)
+
+
+@router.delete("/{item_id}", status_code=204, dependencies=[WRITE])
+async def delete_item(item_id: UUID, items: ItemServiceDep, conditions: PreconditionsDep) -> None:
+    """Delete an item."""
+    await items.delete(item_id, conditions)
+
+
+def tagged(item: ItemRead, response: Response) -> ItemRead:
+    """Say the item's entity tag on the answer."""
+    response.headers.update({"ETag": etag(item.version), **CACHE_CONTROL})
+    return item

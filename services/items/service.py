@@ -1,0 +1,99 @@
+"""What can be done with items: who reaches which, where a transaction ends, what the cache is told."""
+
+from uuid import UUID
+
+import orjson
+from sqlmodel.ext.asyncio.session import AsyncSession
+from uuid_utils.compat import uuid7
+
+from services.common.security import Principal
+from services.items.cache import ItemCache
+from services.items.cursor import CursorSigner
+from services.items.etags import Preconditions
+from services.items.exceptions import ItemChangedError, ItemNotFoundError
+from services.items.models import Item
+from services.items.repository import ItemRepository, position
+from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
+
+ADMIN_SCOPE = "items:admin"
+
+
+class ItemService:
+    """The catalogue as one caller sees it: their own items, or everybody's with items:admin."""
+
+    def __init__(
+        self, *, session: AsyncSession, cache: ItemCache, cursors: CursorSigner, principal: Principal
+    ) -> None:
+        self._session = session
+        self._items = ItemRepository(session)
+        self._cache = cache
+        self._cursors = cursors
+        self._subject = principal.subject
+        self._owner = None if ADMIN_SCOPE in principal.scopes else principal.subject  # None: everybody
+
+    async def create(self, body: ItemWrite) -> ItemRead:
+        """Add an item of the caller's. Nothing is cached under its id yet: there is nothing to forget."""
+        item = await self._items.add(Item(id=uuid7(), owner=self._subject, **body.model_dump()))
+        await self._session.commit()
+        return ItemRead.model_validate(item)
+
+    async def get(self, item_id: UUID, conditions: Preconditions) -> ItemRead:
+        """Read one item, from the cache when it may; raises ItemNotFoundError, ItemChangedError."""
+        item = await self._find(item_id)
+        if not conditions.demands(item.version):
+            raise ItemChangedError
+        return item
+
+    async def replace(self, item_id: UUID, body: ItemWrite, conditions: Preconditions) -> ItemRead:
+        """Put all of an item's members; raises ItemNotFoundError, ItemChangedError."""
+        item = await self._items.update(item_id, self._owner, body.model_dump(), conditions)
+        async with self._cache.writing(item_id):
+            await self._session.commit()
+        return ItemRead.model_validate(item)
+
+    async def patch(self, item_id: UUID, patch: ItemPatch, conditions: Preconditions) -> ItemRead:
+        """Change the members that the patch names; raises ItemNotFoundError, ItemChangedError."""
+        values = {**patch}
+        for name, default in (("description", ""), ("tags", [])):
+            if name in values and values[name] is None:
+                values[name] = default
+        item = await self._items.update(item_id, self._owner, values, conditions)
+        async with self._cache.writing(item_id):
+            await self._session.commit()
+        return ItemRead.model_validate(item)
+
+    async def delete(self, item_id: UUID, conditions: Preconditions) -> None:
+        """Remove an item; raises ItemNotFoundError, ItemChangedError."""
+        await self._items.delete(item_id, self._owner, conditions)
+        async with self._cache.writing(item_id):
+            await self._session.commit()
+
+    async def list(self, query: ItemList) -> ItemPage:
+        """Read one page; raises BadCursorError."""
+        listing = self._listing(query)
+        after = self._cursors.read(query.cursor, listing) if query.cursor else None
+        rows = await self._items.list(query, self._owner, after)
+        page, more = rows[: query.limit], rows[query.limit :]
+        return ItemPage(
+            items=[ItemRead.model_validate(row) for row in page],
+            next_cursor=self._cursors.sign(position(page[-1], query), listing) if more else None,
+        )
+
+    async def _find(self, item_id: UUID) -> ItemRead:
+        found = await self._cache.find(item_id)
+        if found.item is not None and found.lease is None and self._owner in (None, found.item.owner):
+            return found.item
+        # somebody else's cached item is asked for in the database too, as one that is not there would be
+        try:
+            item = ItemRead.model_validate(await self._items.get(item_id, self._owner))
+        except ItemNotFoundError:
+            await self._cache.give_back(item_id, found)
+            raise
+        await self._cache.fill(found, item)
+        return item
+
+    def _listing(self, query: ItemList) -> bytes:
+        """What a cursor is good for: whose items, which filters, which order; the page's size may change."""
+        return orjson.dumps(
+            [self._owner, query.model_dump(exclude={"cursor", "limit"})], option=orjson.OPT_SORT_KEYS
+        )

@@ -1,0 +1,92 @@
+"""`python -m services.items` with nothing but its variables."""
+
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.clients import ROOT, service_process
+from tests.support.servers import execute
+from tests.support.tokens import Issuer, KeyServer
+
+
+def environment(database_url: str, redis_url: str, jwks: KeyServer, issuer: Issuer) -> dict[str, str]:
+    return {
+        "DATABASE_URL": database_url,
+        "CACHE_URL": redis_url,
+        "ISSUER": issuer.issuer,
+        "AUDIENCE": issuer.audience,
+        "JWKS_URL": jwks.url,
+        "CURSOR_KEY": secrets.token_hex(32),
+    }
+
+
+def command(word: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "services.items", word],
+        env={"PATH": str(Path(sys.executable).parent), **env},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_migrate_then_serve_then_create_and_read(
+    database_url: str, redis_url: str, jwks: KeyServer, issuer: Issuer
+) -> None:
+    migrated = command("migrate", DATABASE_URL=database_url)
+    assert migrated.returncode == 0, migrated.stderr
+
+    with service_process(
+        "services.items", environment(database_url, redis_url, jwks, issuer)
+    ) as process:
+        with httpx2.Client(base_url=process.url, headers=issuer.headers(), timeout=10) as client:
+            created = client.post("/v1/items", json={"name": "lamp", "price_minor": 1999, "currency": "EUR"})
+            read = client.get(created.headers["location"])
+            again = client.get(created.headers["location"])
+        metrics = httpx2.get(f"{process.management_url}/metrics").text
+        process.terminate()
+        assert process.wait() == 0, process.log
+
+    assert created.status_code == 201, created.text
+    assert read.json() == again.json() == created.json()
+    assert 'items_cache_requests_total{result="hit"} 1.0' in metrics
+    assert 'items_cache_fills_total{result="stored"} 1.0' in metrics
+
+
+def test_migrate_again_has_nothing_to_do(database_url: str) -> None:
+    assert command("migrate", DATABASE_URL=database_url).returncode == 0
+    again = command("migrate", DATABASE_URL=database_url)
+
+    assert again.returncode == 0
+    assert "migration_not_needed" in again.stdout + again.stderr
+    head = command("head").stdout.strip()
+    rows = execute(database_url, "SELECT revision, status FROM schema_history")[0]
+    assert [tuple(row) for row in rows] == [(head, "applied")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"CURSOR_KEY": ""}, "CURSOR_KEY"),
+        ({"CURSOR_KEY": "short"}, "CURSOR_KEY"),
+        ({"CACHE_SOFT_LIFETIME_SECONDS": "90"}, "CACHE_SOFT_LIFETIME_SECONDS"),
+        ({"CACHE_HARD_LIFETIME_SECONDS": "0"}, "CACHE_HARD_LIFETIME_SECONDS"),
+        ({"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL"),
+    ],
+)
+def test_a_wrong_setting_ends_serve_with_a_sentence_that_names_it(
+    changes: dict[str, str], sentence: str, jwks: KeyServer, issuer: Issuer
+) -> None:
+    good = environment("postgresql://u@127.0.0.1:1/items", "redis://127.0.0.1:1/0", jwks, issuer)
+
+    ended = command("serve", **(good | changes))
+
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
