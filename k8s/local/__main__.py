@@ -27,9 +27,7 @@ def main() -> int:
         print(f"make {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            f"make {arguments.command}: interrupted; the next `make up` goes on from here.", file=sys.stderr
-        )
+        print(f"make {arguments.command}: interrupted; the next `make up` goes on from here.", file=sys.stderr)
         return 130
     return 0
 
@@ -62,12 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what is there")
     commands.add_parser("dev", help="Skaffold: edits reach the pods as you save")
     pushing = commands.add_parser("push", help="build and push the images for any cluster")
-    pushing.add_argument("registry")
-    pushing.add_argument("tag")
+    pushing.add_argument("--registry", default="")
+    pushing.add_argument("--tag", default="")
     commands.add_parser("build-artifact", help="what Skaffold calls for one image").add_argument("service")
-    commands.add_parser("forward", help="carry connections: LOCAL_PORT:HOST:PORT ...").add_argument(
-        "routes", nargs="+"
-    )
+    commands.add_parser("forward", help="carry connections: LOCAL_PORT:HOST:PORT ...").add_argument("routes", nargs="+")
     return parser
 
 

@@ -51,9 +51,7 @@ def _make(folder: Path, name: str, subject: str, extensions: str, days: int, *, 
     """Write `name`.key and `name`.crt, signed by `issuer` or by itself; both appear whole or not at all."""
     with TemporaryDirectory(dir=folder) as temporary:
         work = Path(temporary)
-        key, request, certificate, extension = (
-            work / f"{name}.{end}" for end in ("key", "csr", "crt", "ext")
-        )
+        key, request, certificate, extension = (work / f"{name}.{end}" for end in ("key", "csr", "crt", "ext"))
         extension.write_text(extensions)
         commands.run(
             "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

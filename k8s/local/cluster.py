@@ -54,9 +54,7 @@ def choose() -> Cluster:
     before = remembered()
     if before:
         return before
-    return (
-        kind("a Docker engine answers") if _docker_answers() and shutil.which("kind") else _node(_why_node())
-    )
+    return kind("a Docker engine answers") if _docker_answers() and shutil.which("kind") else _node(_why_node())
 
 
 def remember(cluster: Cluster) -> None:
@@ -102,25 +100,19 @@ def _context(context: str) -> Cluster:
         )
     names = commands.run(commands.on_path("kubectl"), "config", "get-contexts", "-o", "name").split()
     if context not in names:
-        raise LocalError(
-            f"KUBE_CONTEXT={context} is not in your kubeconfig; it has {', '.join(names) or 'none'}."
-        )
+        raise LocalError(f"KUBE_CONTEXT={context} is not in your kubeconfig; it has {', '.join(names) or 'none'}.")
     return Cluster("context", "KUBE_CONTEXT names it", registry, os.environ.get("EDGE", ""), context=context)
 
 
 def _why_node() -> str:
-    return (
-        "a Docker engine answers but kind is not on PATH" if _docker_answers() else "no Docker engine answers"
-    )
+    return "a Docker engine answers but kind is not on PATH" if _docker_answers() else "no Docker engine answers"
 
 
 def _docker_answers() -> bool:
     if not shutil.which("docker"):
         return False
     try:
-        return (
-            commands.attempt("docker", "info", "--format", "{{.ServerVersion}}", timeout=10).returncode == 0
-        )
+        return commands.attempt("docker", "info", "--format", "{{.ServerVersion}}", timeout=10).returncode == 0
     except LocalError:
         return False  # an engine that takes longer than that does not answer
 

@@ -11,9 +11,7 @@ from k8s.local.errors import LocalError
 Argument = str | Path
 
 
-def run(
-    *command: Argument, text: str | None = None, timeout: float = 60, env: Mapping[str, str] | None = None
-) -> str:
+def run(*command: Argument, text: str | None = None, timeout: float = 60, env: Mapping[str, str] | None = None) -> str:
     """Run a command with `text` as its input and return what it printed.
 
     Raises LocalError with the end of its errors when it fails or takes longer than `timeout` seconds.
@@ -55,9 +53,7 @@ def run_logged(log: Path, *command: Argument, timeout: float) -> None:
         except FileNotFoundError as error:
             raise LocalError(f"{command[0]} was not found; install it or put it on PATH.") from error
         except subprocess.TimeoutExpired as error:
-            raise LocalError(
-                f"{_name(command)} did not end within {timeout:.0f} s; its log is {log}."
-            ) from error
+            raise LocalError(f"{_name(command)} did not end within {timeout:.0f} s; its log is {log}.") from error
     if result.returncode:
         raise LocalError(f"{_name(command)} failed: {last_line(log.read_text())}; its log is {log}.")
 

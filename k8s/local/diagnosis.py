@@ -12,9 +12,7 @@ EVENTS = 8
 
 def pending(cluster: Cluster, namespace: str) -> list[str]:
     """One line for each pod that is neither ready nor done: its name and what it waits for."""
-    return [
-        f"{pod['metadata']['name']}: {_reason(pod)}" for pod in _pods(cluster, namespace) if not _settled(pod)
-    ]
+    return [f"{pod['metadata']['name']}: {_reason(pod)}" for pod in _pods(cluster, namespace) if not _settled(pod)]
 
 
 def report(cluster: Cluster, namespace: str) -> str:
@@ -66,9 +64,7 @@ def _pod_report(cluster: Cluster, namespace: str, pod: dict[str, Any]) -> str:
 def _events(cluster: Cluster, namespace: str) -> list[str]:
     columns = "custom-columns=A:.lastTimestamp,B:.involvedObject.name,C:.reason,D:.message"
     answer = commands.attempt(
-        *cluster.kubectl(
-            "-n", namespace, "get", "events", "--sort-by=.lastTimestamp", "--no-headers", "-o", columns
-        )
+        *cluster.kubectl("-n", namespace, "get", "events", "--sort-by=.lastTimestamp", "--no-headers", "-o", columns)
     )
     return [f"  {_one_line(line)}" for line in answer.stdout.splitlines()[-EVENTS:]]
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import socket
+import struct
 from collections.abc import Sequence
 
 CHUNK_BYTES = 65536
@@ -28,7 +30,7 @@ async def listen(local_port: int, host: str, port: int) -> asyncio.Server:
                 far_reader, far_writer = await asyncio.open_connection(host, port)
         except (OSError, TimeoutError) as error:
             print(f"{host}:{port} cannot be reached: {error}", flush=True)
-            writer.transport.abort()  # a reset, not an empty answer
+            _reset(writer)
             return
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
         for end in (writer, far_writer):
@@ -46,4 +48,11 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         if writer.can_write_eof():
             writer.write_eof()
     except OSError:
-        writer.transport.abort()  # one side was reset: so is the other, and its copy ends as well
+        _reset(writer)  # one side was reset: so is the other, and its copy ends as well
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close so that the client sees an error and not an empty answer (a lingering time of 0 sends RST)."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -28,9 +28,7 @@ def inputs(service: str, root: Path = paths.ROOT) -> Iterator[Path]:
     yield root / "requirements" / f"{service}.txt"
     yield root / "services" / "__init__.py"
     for folder in (root / "services" / "common", root / "services" / service):
-        yield from sorted(
-            path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-        )
+        yield from sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def tag(service: str, root: Path = paths.ROOT, *, target: str = "production") -> str:
@@ -55,9 +53,7 @@ def present(cluster: Cluster, ref: str) -> bool:
         return buildah.exists(ref)
     if cluster.provider == "kind":
         node = f"{KIND_NAME}-control-plane"
-        return (
-            commands.attempt("docker", "exec", node, "crictl", "inspecti", f"docker.io/{ref}").returncode == 0
-        )
+        return commands.attempt("docker", "exec", node, "crictl", "inspecti", f"docker.io/{ref}").returncode == 0
     return False  # somebody's registry, with whatever credentials: building is quick when nothing changed
 
 

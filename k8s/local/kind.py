@@ -31,20 +31,14 @@ def up(cluster: Cluster) -> None:
         log = paths.logs() / "kind.log"
         commands.run_logged(log, *create_command(), timeout=CREATE_SECONDS)
     for address in UPSTREAM.values():
-        commands.run(
-            *cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", address), timeout=120
-        )
+        commands.run(*cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", address), timeout=120)
     # kind's kubelets have certificates that no authority signed
-    patch = [
-        {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--kubelet-insecure-tls"}
-    ]
+    patch = [{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--kubelet-insecure-tls"}]
     commands.run(
         *cluster.kubectl("-n", "kube-system", "patch", "deployment", "metrics-server", "--type=json",
                          f"--patch={json.dumps(patch)}")
     )  # fmt: skip
-    commands.run(
-        *cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-"), text=edge_manifest()
-    )
+    commands.run(*cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-"), text=edge_manifest())
 
 
 def down() -> None:

@@ -18,9 +18,7 @@ ORIGIN = f"https://{HOST}:{HTTPS_PORT}"
 
 def _home(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
-    return (
-        Path(value) if value.startswith("/") else Path.home() / default
-    )  # relative values are invalid: XDG spec
+    return Path(value) if value.startswith("/") else Path.home() / default  # relative values are invalid: XDG spec
 
 
 def state() -> Path:

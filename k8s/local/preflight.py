@@ -33,9 +33,7 @@ def check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise LocalError(
-                f"Port {port} of 127.0.0.1 is taken by {owner(port)}; end it and try again."
-            ) from error
+            raise LocalError(f"Port {port} of 127.0.0.1 is taken by {owner(port)}; end it and try again.") from error
 
 
 def owner(port: int) -> str:

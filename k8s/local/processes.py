@@ -37,6 +37,7 @@ def start(name: str, arguments: Sequence[str], log: Path) -> None:
             [sys.executable, "-m", "k8s.local", *arguments],
             cwd=paths.ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
+    process.returncode = 0  # it outlives this one: nobody waits for it, and that is no mistake to warn of
     file = _file(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(asdict(Record(process.pid, _born(process.pid), list(arguments)))))

@@ -27,9 +27,7 @@ def check(registry: str, tag: str) -> None:
     if not _REGISTRY.fullmatch(registry):
         raise LocalError(f'REGISTRY="{registry}" is not a registry; give host[:port][/path], in lower case.')
     if not _TAG.fullmatch(tag):
-        raise LocalError(
-            f'TAG="{tag}" is not a tag; give up to 128 letters, digits, "_", "." and "-", such as 1.0.0.'
-        )
+        raise LocalError(f'TAG="{tag}" is not a tag; give up to 128 letters, digits, "_", "." and "-", such as 1.0.0.')
 
 
 def install_line(registry: str, tag: str) -> str:

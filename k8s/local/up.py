@@ -57,8 +57,4 @@ def kubectl_line(cluster: Cluster) -> str:
     """The line that lets the user's kubectl see this cluster."""
     if cluster.provider == "node":
         return f"export KUBECONFIG={cluster.kubeconfig} PATH={cluster.tool('kubectl').parent}:$PATH"
-    return (
-        f"export KUBECONFIG={cluster.kubeconfig}"
-        if cluster.kubeconfig
-        else f"kubectl --context={cluster.context}"
-    )
+    return f"export KUBECONFIG={cluster.kubeconfig}" if cluster.kubeconfig else f"kubectl --context={cluster.context}"

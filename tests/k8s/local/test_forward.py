@@ -1,0 +1,136 @@
+"""The forwarder carries bytes both ways, passes on each side's end, and ends when it is told to."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from k8s.local import forward, paths, preflight, processes
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def far_end(handle: object) -> AsyncIterator[int]:
+    """A server behind a forwarder; yields the forwarder's port."""
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)  # type: ignore[arg-type]
+    port = free_port()
+    forwarder = await forward.listen(port, "127.0.0.1", server.sockets[0].getsockname()[1])
+    try:
+        yield port
+    finally:
+        forwarder.close()
+        server.close()
+
+
+async def test_many_bytes_come_back_unchanged() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(1000):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    sent = bytes(range(256)) * 8000
+    async with far_end(echo) as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def send() -> None:
+            writer.write(sent)
+            writer.write_eof()
+            await writer.drain()
+
+        _, received = await asyncio.gather(send(), reader.read(-1))
+        writer.close()
+
+    assert received == sent
+
+
+async def test_the_answer_comes_after_the_question_ended() -> None:
+    """A half-closed connection stays open the other way, as `printf ... | nc` needs it."""
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        question = await reader.read(-1)
+        await asyncio.sleep(0.1)
+        writer.write(f"{len(question)} bytes".encode())
+        writer.close()
+
+    async with far_end(count) as port, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"question")
+        writer.write_eof()
+
+        answer = await reader.read(-1)
+        writer.close()
+
+    assert answer == b"8 bytes"
+
+
+async def test_a_far_end_that_closes_first_is_seen_as_closed() -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+
+    async with far_end(hang_up) as port, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        assert await reader.read(-1) == b"bye"
+        writer.close()
+
+
+async def test_an_edge_that_is_away_is_a_reset_and_not_an_empty_answer() -> None:
+    port = free_port()
+    forwarder = await forward.listen(port, "127.0.0.1", free_port())
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        with pytest.raises(ConnectionResetError):
+            await reader.read(-1)
+        writer.close()
+        forwarder.close()
+
+
+def test_the_process_is_known_by_its_file_and_ends_when_stopped() -> None:
+    port, target = free_port(), free_port()
+    arguments = ["forward", f"{port}:127.0.0.1:{target}"]
+
+    processes.start("forwarder", arguments, paths.logs() / "forwarder.log")
+    first = processes.running("forwarder")
+    processes.start("forwarder", arguments, paths.logs() / "forwarder.log")
+    second = processes.running("forwarder")
+    processes.stop("forwarder")
+
+    assert first is not None
+    assert first == second, "started again although it ran"
+    assert processes.running("forwarder") is None
+    preflight.check_port(port)
+
+
+def test_other_arguments_replace_the_process() -> None:
+    log = paths.logs() / "forwarder.log"
+    processes.start("forwarder", ["forward", f"{free_port()}:127.0.0.1:1"], log)
+    first = processes.running("forwarder")
+    processes.start("forwarder", ["forward", f"{free_port()}:127.0.0.1:1"], log)
+    second = processes.running("forwarder")
+    processes.stop("forwarder")
+
+    assert first is not None
+    assert second is not None
+    assert first.pid != second.pid
+
+
+def test_a_number_that_another_process_has_now_is_not_ours() -> None:
+    """After a reboot the file is still there and its pid may be anybody's."""
+    file = paths.state() / "forwarder.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"pid": 1, "born": "another-boot/1", "arguments": []}')
+
+    assert processes.running("forwarder") is None
+    processes.stop("forwarder")
+    assert not file.exists()
