@@ -1,9 +1,35 @@
 """Bring the node up, take it down, look at it."""
 
+import contextlib
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from k8s.node import paths
+from k8s.node import (
+    addons, api, archives, containerd, control_plane, files, kubelet, mounts, network, packages, paths, pki,
+    processes, tools,
+)  # fmt: skip
+from k8s.node.archives import Archive
+from k8s.node.errors import NodeError
 from k8s.node.progress import Progress, silent
+from k8s.node.registry import start_registry
+
+PARTS = (
+    "etcd", "containerd", "registry", "apiserver", "controller-manager", "scheduler", "kubelet", "proxy", "policies",
+)  # fmt: skip
+KEPT = ("etcd", "pki", "volumes", "registry")
+"""What `down` leaves with keep_data: etcd's data, keys, volumes, pushed images."""
+MADE = (
+    *KEPT, "admin.conf", "certs.d", "cni", "cni-data", "containerd", "containerd.toml", "kubelet", "kubelet.yaml", "log",
+    "pod-logs", "proxy.yaml", "registry.yaml", "resolv.conf", "run",
+)  # fmt: skip
+"""All that `up` writes into the state folder, so that `down` never deletes anything else in it."""
+
+NEEDED_BYTES = 4_000_000_000
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BUSY = "another `up` or `down` of the node is running: wait for it or end it first"
 
 
 def up(progress: Progress = silent) -> None:
@@ -12,7 +38,76 @@ def up(progress: Progress = silent) -> None:
     Builds what is missing (tools, base images), starts or heals the parts, loads the postgres and redis
     images, applies the add-ons. Raises NodeError with the cause and the log to read.
     """
-    raise NotImplementedError
+    _refuse_non_root()
+    with files.lock(_lock_file(), BUSY):
+        _check_disk()
+        packages.ensure(progress, packages.TO_RUN)
+        processes.CGROUPS.prepare()
+        network.check_kernel()
+        tools.build(progress)
+        images = archives.ensure(progress)
+        begin = time.monotonic()
+        _forget_last_boot()
+        network.prepare()
+        network.check_filters()
+        if renewed := pki.prepare():
+            progress(f"certificates made: {', '.join(renewed)}")
+        _start(images, progress)
+        addons.apply(images)
+        progress("add-ons applied; waiting until they run")
+        addons.wait_available()
+        progress(f"node ready {time.monotonic() - begin:.0f} s after its programs were there")
+
+
+def _start(images: dict[str, Archive], progress: Progress) -> None:
+    control_plane.start_etcd()
+    start_registry()
+    containerd.start_containerd(images["pause"].ref)
+    with ThreadPoolExecutor(1) as pool:  # importing images and starting the API server take the same time
+        loading = pool.submit(_load, images)
+        control_plane.start_apiserver()
+        progress("API server ready")
+        control_plane.start_controllers()
+        loading.result()
+    progress("images loaded")
+    kubelet.start_kubelet()
+    kubelet.start_proxy()
+    kubelet.start_policies()
+    progress("node ready, service rules in place")
+
+
+def _load(images: dict[str, Archive]) -> None:
+    for image in images.values():
+        containerd.load(image.file, image.ref)
+
+
+def _refuse_non_root() -> None:
+    if os.geteuid():
+        raise NodeError("root is needed for network namespaces, mounts and containers: run it as root or with sudo")
+
+
+def _check_disk() -> None:
+    for folder in (paths.state(), paths.cache()):
+        folder.mkdir(parents=True, exist_ok=True)
+        disk = shutil.disk_usage(folder)
+        needed = max(NEEDED_BYTES, disk.total // 40)  # below 2 % of it the kubelet evicts pods
+        if disk.free < needed:
+            raise NodeError(
+                f"the disk of {folder} has {disk.free / 1e9:.1f} GB free and {needed / 1e9:.1f} GB are needed:"
+                " free some space, or name another folder by SLIPWAY_NODE_STATE and XDG_CACHE_HOME"
+            )
+
+
+def _lock_file() -> Path:
+    return paths.state().with_name(f"{paths.state().name}.lock")
+
+
+def _forget_last_boot() -> None:
+    """Sockets, stamps and containerd's running state mean nothing after a reboot, and mislead."""
+    mark, boot = paths.run() / "boot-id", BOOT_ID.read_text()
+    if paths.run().exists() and (not mark.exists() or mark.read_text() != boot):
+        _delete(paths.run())
+    files.write(mark, boot)
 
 
 def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
@@ -20,12 +115,82 @@ def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
 
     With keep_data etcd's data, keys, volumes and the registry's images stay for the next `up`.
     """
-    raise NotImplementedError
+    _refuse_non_root()
+    with files.lock(_lock_file(), BUSY):
+        _stop_parts(progress)
+        if left := mounts.release([paths.state(), paths.cache()]):
+            raise NodeError(f"still mounted: {', '.join(map(str, left))}; `umount` says why, then run down again")
+        network.remove()
+        if stuck := processes.CGROUPS.remove():
+            raise NodeError(f"control groups that cannot be removed: {'; '.join(stuck)}")
+        _remove_outside()
+        for name in MADE:
+            if not (keep_data and name in KEPT):
+                _delete(paths.state() / name)
+        shutil.rmtree(paths.cache() / "tmp", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            paths.state().rmdir()  # only when nothing of anybody is in it
+        progress("down" + (f"; data kept in {paths.state()}" if keep_data else ", nothing left"))
+    if not paths.state().exists():
+        _lock_file().unlink(missing_ok=True)
+
+
+def _stop_parts(progress: Progress) -> None:
+    """First those that start or change things, then containers, then the store with time to write."""
+    if not processes.CGROUPS.tracking.exists():
+        return
+    progress("stopping")
+    for part in ("policies", "proxy", "kubelet", "controller-manager", "scheduler", "apiserver", "registry"):
+        processes.stop(part, seconds=5)
+    processes.stop("etcd", seconds=20)
+    processes.end_all()
+
+
+def _remove_outside() -> None:
+    """What containerd and the kubelet put outside the state folder whatever their settings."""
+    for socket in containerd.shim_sockets():
+        socket.unlink(missing_ok=True)
+    for link in Path("/var/log/containers").glob("*.log"):
+        if link.is_symlink() and Path(os.readlink(link)).is_relative_to(paths.state()):
+            link.unlink()
+    for folder in ("/run/containerd/s", "/run/containerd", "/var/log/containers"):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()  # fails when something of others is in it
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or a tree, but never through a mount into what is mounted there."""
+    if mounts.below([path]) and mounts.release([path]):
+        raise NodeError(f"{path} is in use: something is mounted below it")
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def status() -> dict[str, int | None]:
+    """Each part and the id of its process, None when it does not run."""
+    return {part: processes.running(part) for part in PARTS}
+
+
+def left_over() -> list[str]:
+    """What a `down` should not leave: processes, mounts, network, control groups, links, sockets."""
+    links = [
+        f"link {link}" for link in Path("/var/log/containers").glob("*.log")
+        if link.is_symlink() and Path(os.readlink(link)).is_relative_to(paths.state())
+    ]  # fmt: skip
+    return [
+        *(f"process {pid}" for pid in sorted(processes.everything())),
+        *(f"mount {point}" for point in mounts.below([paths.state(), paths.cache()])),
+        *network.left_over(),
+        *(f"control group {folder}" for folder in processes.CGROUPS.left_over()),
+        *links,
+    ]
 
 
 def is_running() -> bool:
     """Whether the API server of this node answers."""
-    raise NotImplementedError
+    return processes.running("apiserver") is not None and not api.succeeds("get", "--raw=/readyz")()
 
 
 def kubeconfig() -> Path:

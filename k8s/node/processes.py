@@ -66,11 +66,20 @@ def start(part: str, command: Sequence[Word], *, inputs: Iterable[Path] = (), en
     log.parent.mkdir(parents=True, exist_ok=True)
     clean = {"PATH": f"{Path(words[0]).parent}:/usr/bin:/bin:{SBIN}", "HOME": "/root", **(env or {})}
     with log.open("ab") as out:
-        subprocess.Popen(
+        started = subprocess.Popen(
             [*CGROUPS.enter(part), *inside(), *words], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
             cwd=paths.state(), env=clean, start_new_session=True,
         )  # fmt: skip
     files.write(_stamp_file(part), stamp)
+    _wait_for_exec(started, part, Path(words[0]).name)
+
+
+def _wait_for_exec(started: "subprocess.Popen[bytes]", part: str, program: str) -> None:
+    """Until the words before the program have become the program, it would look as if it did not run."""
+    deadline = time.monotonic() + 10
+    while not mains(part, program) and started.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    started.returncode = started.poll() or 0  # it outlives this process on purpose: no warning about that
 
 
 def inside() -> list[str]:
