@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import ValidationError
@@ -171,7 +170,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _encode(item: ItemRead) -> bytes:
-    return orjson.dumps(item.model_dump())
+    return item.model_dump_json().encode()
 
 
 def _decode(value: bytes | None) -> ItemRead | None:

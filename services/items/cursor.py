@@ -34,7 +34,7 @@ class CursorSigner:
 
     def sign(self, position: Position, listing: bytes) -> str:
         """Name a position in a listing; `listing` says whose items, which filters and which order."""
-        payload = orjson.dumps([position.value, position.id])
+        payload = orjson.dumps([position.value, str(position.id)])
         return base64.urlsafe_b64encode(self._mac(payload, listing) + payload).rstrip(b"=").decode()
 
     def read(self, cursor: str, listing: bytes) -> Position:

@@ -52,8 +52,10 @@ def test_migrate_then_serve_then_create_and_read(
         metrics = httpx2.get(f"{process.management_url}/metrics").text
         process.terminate()
         assert process.wait() == 0, process.log
+        process_log = process.log
 
-    assert created.status_code == 201, created.text
+    assert created.status_code == 201, process_log
+    assert read.status_code == 200, process_log
     assert read.json() == again.json() == created.json()
     assert 'items_cache_requests_total{result="hit"} 1.0' in metrics
     assert 'items_cache_fills_total{result="stored"} 1.0' in metrics
