@@ -12,7 +12,7 @@ Address = IPv4Address | IPv6Address
 
 
 def client_address(scope: Scope, trusted: Iterable[Network]) -> str | None:
-    """Walk X-Forwarded-For from the right while the hop is trusted; what a client wrote further left is not believed."""
+    """Walk X-Forwarded-For from the right while the hop is trusted; what stands further left is anybody's claim."""
     peer = scope.get("client")
     hop = _parse(peer[0]) if peer else None
     if hop is None:

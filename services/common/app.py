@@ -1,18 +1,19 @@
 """The application factory: every service is this plus its routers and resources."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
+from services.common.body_limit import BodyLimit
 from services.common.health import Health
 from services.common.metrics import metrics_middleware, process_registry
-from services.common.middleware import BodyLimit, LastResort, RequestContext
+from services.common.middleware import LastResort, RequestContext
 from services.common.problems import add_problem_handlers
-from services.common.settings import ServiceSettings
+from services.common.settings import ServiceSettings, tracing_wanted
 
 # Any: the state is each service's own TypedDict
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -30,7 +31,7 @@ def create_service(
 ) -> FastAPI:
     """Build the application. `app.state.health` and `app.state.registry` are for the management port.
 
-    The lifespan's state may hold `readiness_checks`, a dict of name to async function that raises when not ready.
+    The lifespan's state may hold `readiness_checks`: name to an async function that raises when not ready.
     """
     health = Health()
     registry = process_registry(settings.service_name, project_version(), health)
@@ -46,7 +47,7 @@ def create_service(
             Middleware(RequestContext, health=health, trusted_proxies=settings.trusted_proxies),
             *metrics_middleware(registry),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
-            Middleware(LastResort),
+            Middleware(LastResort, health=health),
         ],
     )
     app.state.health = health
@@ -54,6 +55,11 @@ def create_service(
     add_problem_handlers(app)
     for router in routers:
         app.include_router(router)
+    if tracing_wanted():
+        # imported only here, so that it costs nothing when it is off
+        from services.common import tracing
+
+        app.state.tracer_provider = tracing.install(app, settings.service_name)
     return app
 
 
@@ -70,12 +76,24 @@ def _watched(lifespan: Lifespan, health: Health) -> Lifespan:
 
     @asynccontextmanager
     async def watched(app: FastAPI) -> AsyncGenerator[Mapping[str, Any]]:
-        async with health.beating(), lifespan(app) as state:
-            state = state or {}
-            async with health.checking(state.get("readiness_checks", {})):
-                yield state
+        async with (
+            health.beating(),
+            _traced(app),
+            lifespan(app) as state,
+            health.checking((state or {}).get("readiness_checks", {})),  # ends before the resources are closed
+        ):
+            yield state or {}
 
     return watched
+
+
+def _traced(app: FastAPI) -> AbstractAsyncContextManager[None]:
+    provider = getattr(app.state, "tracer_provider", None)
+    if provider is None:
+        return nullcontext()
+    from services.common import tracing
+
+    return tracing.flushed(provider)
 
 
 @asynccontextmanager

@@ -28,9 +28,7 @@ class KeysAwayError(Exception):
 class RemoteKeys:
     """RSA keys by key id. Strangers with made-up key ids cannot make it fetch more often than every 10 s."""
 
-    def __init__(
-        self, url: str, *, client: httpx2.AsyncClient, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, url: str, *, client: httpx2.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
         """Take the address of the key set (RFC 7517 5)."""
         self.url = url
         self._client = client
@@ -96,7 +94,7 @@ class RemoteKeys:
 def parse_keys(document: object) -> dict[str, RSAKey]:
     """The signing keys of a JWK set by key id; others, and RSA keys too short, are left out. Raises ValueError."""
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("not a JWK set: an object with a list of keys would be right")
+        raise ValueError("not a JWK set: an object with a list of keys would be right")  # noqa: TRY004 - of data
     usable = {}
     for entry in document["keys"]:
         if not isinstance(entry, dict) or entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":

@@ -54,8 +54,6 @@ def process_registry(service: str, version: str, health: Health) -> CollectorReg
     GCCollector(registry=registry)
     build = Info("slipway_build", "What runs here", registry=registry)
     build.info({"service": service, "version": version, "python": sys.version.split()[0]})
-    lag = Gauge(
-        "event_loop_lag_seconds", "How much later than asked the loop woke its heartbeat", registry=registry
-    )
+    lag = Gauge("event_loop_lag_seconds", "How much later than asked the loop woke its heartbeat", registry=registry)
     lag.set_function(lambda: health.lag_seconds)
     return registry

@@ -1,5 +1,6 @@
-"""Pure ASGI layers that every service wears: request id and access log, body limit, last resort."""
+"""Pure ASGI layers that every service wears: request id and access log, and the last resort."""
 
+import asyncio
 import re
 import time
 import uuid
@@ -8,7 +9,6 @@ from collections.abc import Iterable
 import structlog
 from opentelemetry import trace
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
@@ -18,6 +18,7 @@ from services.common.problems import problem
 from services.common.settings import Network
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")  # a UUID is one of these
+
 
 log = structlog.get_logger()
 
@@ -76,56 +77,19 @@ def _handler(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
-class BodyLimit:
-    """Refuses bodies over a size, announced or chunked, with 413 as a problem document."""
+class LastResort:
+    """Answers for what nobody caught: 500 without details, logged with its stack; 503 when cut off by the end."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
-        """Take the largest body that is read, in bytes."""
+    def __init__(self, app: ASGIApp, *, health: Health) -> None:
+        """Wrap the application; this is the innermost layer, so that the others see the answer."""
         self.app = app
-        self.max_bytes = max_bytes
+        self.health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what is received; the application never sees a byte over the limit."""
+        """Pass on, and catch. Half an answer is left as it is: the server then cuts the connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced) > self.max_bytes:
-            await self._refuse(scope, receive, send)
-            return
-        received = 0
-
-        async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                # not our own error class: FastAPI lets only this one through while it reads a body
-                raise HTTPException(413, self._detail, headers={"Connection": "close"})
-            return message
-
-        await self.app(scope, receive_counted, send)
-
-    @property
-    def _detail(self) -> str:
-        return f"The body is longer than the {self.max_bytes} bytes that are read here"
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem(
-            scope, 413, title="Content too large", detail=self._detail, headers={"Connection": "close"}
-        )
-        await response(scope, receive, send)
-
-
-class LastResort:
-    """Answers 500 without details for what nobody caught, and logs it with its stack."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap the application; this is the innermost layer, so that the others see the answer."""
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and catch."""
         started = False
 
         async def send_noted(message: Message) -> None:
@@ -135,11 +99,13 @@ class LastResort:
 
         try:
             await self.app(scope, receive, send_noted)
-        except Exception as error:
-            if scope["type"] != "http":
+        except asyncio.CancelledError:
+            if started or not self.health.draining:
                 raise
+            log.warning("request_cut_off", method=scope["method"], handler=_handler(scope))
+            await problem(scope, 503, slug="unavailable", headers={"Retry-After": "1"})(scope, receive, send)
+        except Exception as error:
             log.exception("request_failed", method=scope["method"], handler=_handler(scope))
             trace.get_current_span().record_exception(error)
-            if started:
-                raise  # half an answer is out: the server cuts the connection so that it cannot pass for a whole one
-            await problem(scope, 500, slug="internal-error")(scope, receive, send)
+            if not started:
+                await problem(scope, 500, slug="internal-error")(scope, receive, send)

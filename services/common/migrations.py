@@ -58,7 +58,7 @@ def run_env(metadata: MetaData) -> None:
         context.run_migrations()
 
 
-def _record_applied(*, ctx: Any, step: Any, **_: Any) -> None:
+def _record_applied(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:  # noqa: ARG001 - alembic's signature
     ctx.connection.execute(RECORD, {"revision": step.up_revision_id, "status": "applied", "reason": None})
 
 

@@ -45,8 +45,7 @@ def create_engine(settings: PostgresSettings) -> AsyncEngine:
         return await asyncpg.connect(
             dsn,
             timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=timeout
-            + 1,  # the server's own limit comes first; this one is for a server gone silent
+            command_timeout=timeout + 1,  # the server's own limit comes first; this one is for a server gone silent
             server_settings=server_settings,
         )
 
@@ -105,9 +104,7 @@ AWAY_CLASSES = (
     "53",
     "57",
 )  # connection, resources, operator: shutting down, starting, cancelled by timeout
-TRY_AGAIN = frozenset(
-    {"40001", "40P01", "55P03", "25006"}
-)  # serialisation, deadlock, lock timeout, read-only standby
+TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "25006"})  # serialisation, deadlock, lock timeout, read-only standby
 UNUSABLE_TEXT = frozenset({"22021", "22P05"})  # a NUL character, or one that the database's encoding lacks
 
 

@@ -53,9 +53,7 @@ def _parser(name: str, *, with_migrations: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
     commands = parser.add_subparsers(dest="command", required=True)
     serve_parser = commands.add_parser("serve", help="answer requests until SIGTERM")
-    serve_parser.add_argument(
-        "--reload", action="store_true", help="start again when a .py changes (development)"
-    )
+    serve_parser.add_argument("--reload", action="store_true", help="start again when a .py changes (development)")
     if with_migrations:
         commands.add_parser("migrate", help="bring the database to this version's head")
         commands.add_parser("head", help="print this version's head revision")
@@ -91,7 +89,9 @@ def serve(name: str, create_app: Callable[[Any], FastAPI], settings_class: type[
     except OSError as error:
         return _cannot_listen("MANAGEMENT_PORT", settings.host, settings.management_port, error)
     server = Server(
-        server_config(app, settings), health=app.state.health, drain_seconds=settings.drain_seconds
+        server_config(app, shutdown_seconds=settings.shutdown_seconds),
+        health=app.state.health,
+        drain_seconds=settings.drain_seconds,
     )
     log.info("service_starting", port=listener.getsockname()[1], management_port=management.server_address[1])
     with management.running():

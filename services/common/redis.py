@@ -31,4 +31,4 @@ async def open_redis(url: SecretStr, *, timeout_seconds: float = TIMEOUT_SECONDS
 
 async def ping(client: Redis) -> None:
     """Ask the server something; raises when it does not answer."""
-    await client.execute_command("PING")
+    await client.execute_command("PING")  # type: ignore[no-untyped-call]

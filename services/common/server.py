@@ -12,11 +12,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.common.health import Health
-from services.common.settings import ServiceSettings
+from services.common.protocol import BoundedProtocol
 
-KEEP_ALIVE_SECONDS = (
-    75  # longer than any client of ours keeps an idle connection, so that it is the one to close
-)
+KEEP_ALIVE_SECONDS = 75  # longer than any client of ours keeps an idle connection, so that it is the one to close
 
 log = structlog.get_logger()
 
@@ -34,9 +32,7 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Own SIGTERM and SIGINT, and end with exit code 0: a clean drain is no failure (uvicorn raises them again)."""
-        before = {
-            number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
@@ -59,12 +55,16 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
-    """Uvicorn's settings. Header size and time are not bounded by httptools: the gateway bounds both."""
+def server_config(app: FastAPI, *, shutdown_seconds: float = 20) -> uvicorn.Config:
+    """Uvicorn's settings.
+
+    No `limit_concurrency`: it counts idle keep-alive connections, so it would refuse a gateway's warm ones. What a
+    request may take is bounded where it is taken: header bytes and seconds, body bytes, the pools.
+    """
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -72,7 +72,7 @@ def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
         proxy_headers=False,  # the client's address is decided by TRUSTED_PROXIES alone
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds) or 1,
+        timeout_graceful_shutdown=max(1, round(shutdown_seconds)),
     )
 
 

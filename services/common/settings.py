@@ -1,5 +1,7 @@
 """Settings read once from the environment; a wrong one is refused with a sentence that names it."""
 
+import os
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -26,9 +28,7 @@ def _split_networks(value: object) -> object:
     try:
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
     except ValueError as error:
-        raise ValueError(
-            f"{error}; a comma separated list such as 10.0.0.0/8,fd00::/8 would be right"
-        ) from None
+        raise ValueError(f"{error}; a comma separated list such as 10.0.0.0/8,fd00::/8 would be right") from None
 
 
 def is_placeholder(secret: str) -> bool:
@@ -40,9 +40,7 @@ def is_placeholder(secret: str) -> bool:
 def _check_secret_key(value: SecretStr) -> SecretStr:
     secret = value.get_secret_value()
     if is_placeholder(secret):
-        raise ValueError(
-            "looks like a placeholder; a random one, as `openssl rand -hex 32` prints, would be right"
-        )
+        raise ValueError("looks like a placeholder; a random one, as `openssl rand -hex 32` prints, would be right")
     if len(secret) < 32:  # noqa: PLR2004 - 32 characters of hex are 128 bits, the least worth guarding with
         raise ValueError("is shorter than 32 characters; `openssl rand -hex 32` prints a good one")
     return value
@@ -172,15 +170,20 @@ class TokenSettings(ProcessSettings):
     @model_validator(mode="after")
     def _keys_have_an_address(self) -> Self:
         if self.auth_url is None and self.jwks_url is None:
-            raise ValueError(
-                "AUTH_URL or JWKS_URL must be set: tokens cannot be checked without the keys of auth"
-            )
+            raise ValueError("AUTH_URL or JWKS_URL must be set: tokens cannot be checked without the keys of auth")
         return self
 
     @property
     def jwks_address(self) -> str:
         """Where the key set is fetched: JWKS_URL, or the well-known path of AUTH_URL."""
         return self.jwks_url or f"{self.auth_url}/.well-known/jwks.json"
+
+
+def tracing_wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the standard OTEL_* variables ask for traces; the SDK reads the rest of them by itself."""
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    return bool(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
 
 def sentences(error: ValidationError) -> list[str]:

@@ -44,9 +44,7 @@ class InvalidTokenError(Exception):
 class TokenVerifier:
     """Turns a bearer token into a Principal or refuses it."""
 
-    def __init__(
-        self, keys: RemoteKeys, *, issuer: str, audience: str, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, keys: RemoteKeys, *, issuer: str, audience: str, clock: Callable[[], float] = time.time) -> None:
         """Take the keys, the one issuer that is believed and the audience that is us."""
         self.keys = keys
         self.issuer = issuer

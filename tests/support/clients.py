@@ -17,7 +17,7 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
-from services.common.server import listen
+from services.common.server import listen, server_config
 from tests.support.servers import free_port
 
 START_SECONDS = 20
@@ -35,15 +35,12 @@ class _Server(uvicorn.Server):
 async def app_client(app: FastAPI, **options: object) -> AsyncGenerator[httpx2.AsyncClient]:
     """The app with its lifespan running behind a real uvicorn socket; yields a client for it."""
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
-        proxy_headers=False, timeout_graceful_shutdown=5,
-    )  # fmt: skip
+    config = server_config(app, shutdown_seconds=5)
     server = _Server(config)
     task = asyncio.create_task(_serve(server, listener))
     try:
         async with asyncio.timeout(START_SECONDS):
-            while not server.started and not task.done():
+            while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
         if task.done():
             await task
@@ -95,9 +92,7 @@ class Process:
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(
-                f"still running after {seconds} s; its log ends:\n{self.log[-3000:]}"
-            ) from None
+            raise TimeoutError(f"still running after {seconds} s; its log ends:\n{self.log[-3000:]}") from None
 
 
 @contextmanager
@@ -137,6 +132,4 @@ def wait_until_ready(process: Process, seconds: float = START_SECONDS) -> None:
                 return
             last = answer.text
         time.sleep(0.05)
-    raise TimeoutError(
-        f"not ready: {last}; exit code {process.popen.poll()}; its log:\n{process.log[-5000:]}"
-    )
+    raise TimeoutError(f"not ready: {last}; exit code {process.popen.poll()}; its log:\n{process.log[-5000:]}")

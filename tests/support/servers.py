@@ -10,10 +10,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
@@ -23,6 +25,8 @@ START_SECONDS = 30
 STOP_SECONDS = 10
 UNPRIVILEGED = ("postgres", "redis", "nobody")
 PR_SET_PDEATHSIG = 1
+
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -75,6 +79,7 @@ class Server:
                 stderr=out,
                 stdin=subprocess.DEVNULL,
                 cwd=self.folder,
+                start_new_session=True,  # Ctrl-C in a terminal is for the tests, which then end it in order
                 user=user(),
                 extra_groups=[] if user() else None,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - the tests start servers from one thread
@@ -83,9 +88,7 @@ class Server:
         while not self.is_up(self.url):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise TimeoutError(
-                    f"{self.command[0]} did not start; its log ends:\n{self.log.read_text()[-2000:]}"
-                )
+                raise TimeoutError(f"{self.command[0]} did not start; its log ends:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.05)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -263,10 +266,8 @@ def execute(url: str, *statements: str) -> list[list[asyncpg.Record]]:
     return _in_a_thread(work)
 
 
-def _in_a_thread(work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine whether or not a loop is already running in this thread."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(work())).result()
 

@@ -29,9 +29,7 @@ class Issuer:
     @staticmethod
     def _new_key(bits: int) -> RSAKey:
         key = RSAKey.generate_key(bits, private=True)
-        return RSAKey.import_key(
-            key.as_dict(private=True) | {"kid": key.thumbprint(), "use": "sig", "alg": "RS256"}
-        )
+        return RSAKey.import_key(key.as_dict(private=True) | {"kid": key.thumbprint(), "use": "sig", "alg": "RS256"})
 
     @property
     def key(self) -> RSAKey:

@@ -1,0 +1,160 @@
+"""`make run`: the services as plain processes with reload, on a Postgres and a Redis that end with them."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import httpx2
+
+from tests.support.servers import execute, postgres_server, redis_server
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 30
+# service: (application port, management port); RUN_PORT moves them all
+FIRST_PORT = int(os.environ.get("RUN_PORT", "8000"))
+PORTS = {name: (FIRST_PORT + n, FIRST_PORT + 1000 + n) for n, name in enumerate(("items", "issuer"))}
+
+
+def main() -> int:
+    """Start everything, print what to try, and stay until Ctrl-C or until one part ends."""
+    try:
+        refuse_taken_ports()
+        with ExitStack() as stack:
+            signal.signal(signal.SIGTERM, interrupted)
+            processes = start(stack)
+            print(report(), flush=True)
+            return watch(processes)
+    except KeyboardInterrupt:
+        return 0
+    except (OSError, RuntimeError) as error:
+        print(f"make run: {error}", file=sys.stderr)
+        return 1
+
+
+def interrupted(*_: object) -> None:
+    """SIGTERM ends it the way Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def refuse_taken_ports() -> None:
+    """Raise OSError with a sentence when somebody listens where a service would."""
+    for service, ports in PORTS.items():
+        for port in ports:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    raise OSError(
+                        f"port {port}, which {service} needs, is taken; `ss -ltnp` tells by whom, and RUN_PORT=8100 "
+                        "moves them all"
+                    ) from None
+
+
+def start(stack: ExitStack) -> dict[str, "subprocess.Popen[bytes]"]:
+    """Servers, migration, services; each is ended by the stack. Raises RuntimeError or TimeoutError."""
+    postgres = stack.enter_context(postgres_server())
+    execute(postgres.url, "CREATE DATABASE items")
+    redis = stack.enter_context(redis_server())
+    tokens = {"ISSUER": f"http://localhost:{PORTS['issuer'][0]}", "AUDIENCE": "slipway"}
+    items = {
+        **tokens,
+        "AUTH_URL": tokens["ISSUER"],
+        "DATABASE_URL": postgres.url.removesuffix("/postgres") + "/items",
+        "CACHE_URL": redis.url,
+        "CURSOR_KEY": secrets.token_hex(32),
+    }
+    if subprocess.run(
+        [sys.executable, "-m", "services.items", "migrate"], env=environment(items), check=False
+    ).returncode:
+        raise RuntimeError("the migration of items failed; its log is above")
+    processes = {
+        "issuer": stack.enter_context(service("issuer", tokens)),
+        "items": stack.enter_context(service("items", items)),
+    }
+    for name, process in processes.items():
+        wait_ready(name, process)
+    return processes
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """What a service may read: its own variables, and the tracing ones of the shell."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"} or name.startswith("OTEL_")}
+    return {**kept, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "development", "HOST": "127.0.0.1", **variables}
+
+
+@contextmanager
+def service(name: str, variables: Mapping[str, str]) -> Generator["subprocess.Popen[bytes]"]:
+    """One service with reload, in a process group of its own so that its children end with it."""
+    port, management = PORTS[name]
+    env = environment({**variables, "PORT": str(port), "MANAGEMENT_PORT": str(management)})
+    command = [sys.executable, "-m", f"services.{name}", "serve", "--reload"]
+    process = subprocess.Popen(command, env=env, cwd=ROOT, start_new_session=True)
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the reloader to end its child and itself, and kill what is left of the group after ten seconds."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_ready(name: str, process: "subprocess.Popen[bytes]") -> None:
+    """Return when /readyz says so. Raises RuntimeError, or TimeoutError with the last answer."""
+    url, last = f"http://127.0.0.1:{PORTS[name][1]}/readyz", "no answer"
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{name} ended with code {process.returncode}; its log is above")
+        try:
+            answer = httpx2.get(url, timeout=2)
+        except httpx2.HTTPError as error:
+            last = str(error)
+        else:
+            if answer.status_code == httpx2.codes.OK:
+                return
+            last = answer.text
+        time.sleep(0.1)
+    raise TimeoutError(f"{name} is not ready after {READY_SECONDS} s: {last}")
+
+
+def report() -> str:
+    """What to paste next."""
+    issuer, items = PORTS["issuer"][0], PORTS["items"][0]
+    return f"""
+Slipway runs: items at http://localhost:{items}, tokens at http://localhost:{issuer}. An edited .py is live at once;
+Ctrl-C ends everything, rows included.
+
+  TOKEN=$(curl -s http://localhost:{issuer}/oauth2/token -d grant_type=client_credentials -d client_id=alice \\
+      -d 'scope=items:read items:write' | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+  curl -s http://localhost:{items}/v1/items -H "Authorization: Bearer $TOKEN" \\
+      -H 'Content-Type: application/json' -d '{{"name": "lamp", "price_minor": 4900, "currency": "EUR"}}'
+  curl -s http://localhost:{items}/v1/items -H "Authorization: Bearer $TOKEN"
+"""
+
+
+def watch(processes: Mapping[str, "subprocess.Popen[bytes]"]) -> int:
+    """Stay until a process ends by itself; returns 1 then."""
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                print(f"make run: {name} ended with code {process.returncode}", file=sys.stderr)
+                return 1
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

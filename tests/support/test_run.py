@@ -1,0 +1,92 @@
+"""`make run`: what it prints works as printed, an edit is not needed to trust it, and nothing outlives it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60
+
+
+class Run:
+    """`make run` in a process group of its own."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.port = free_port()
+        with log.open("wb") as out:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.run"],
+                cwd=ROOT,
+                env={**os.environ, "RUN_PORT": str(self.port)},
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    def wait_for(self, text: str) -> str:
+        deadline = time.monotonic() + START_SECONDS
+        while text not in self.log.read_text():
+            if self.popen.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"{text!r} did not come; the output ends:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.1)
+        return self.log.read_text()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Generator[Run]:
+    started = Run(tmp_path / "log")
+    yield started
+    started.popen.send_signal(signal.SIGTERM)
+    try:
+        started.popen.wait(20)
+    finally:
+        started.popen.kill()
+
+
+def test_the_printed_lines_create_and_list_an_item_and_nothing_outlives_it(run: Run) -> None:
+    said = run.wait_for("Ctrl-C ends everything")
+    lines = said[said.index("  TOKEN=") :]
+    done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"name":"lamp"') == 2
+
+    run.popen.send_signal(signal.SIGINT)
+    assert run.popen.wait(20) == 0
+    assert not left_over(said)
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"http://127.0.0.1:{run.port}/")
+
+
+def left_over(said: str) -> list[str]:
+    """Command lines that still mention a port of this run."""
+    ports = set(re.findall(r"localhost:(\d+)", said))
+    commands = [path.read_bytes().replace(b"\0", b" ").decode() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    return [command for command in commands if any(port in command for port in ports) and "pytest" not in command]
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.support.run"],
+            cwd=ROOT,
+            env={**os.environ, "RUN_PORT": str(somebody.getsockname()[1])},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert re.fullmatch(r"make run: port \d+, which items needs, is taken; .*\n", done.stderr)
