@@ -112,6 +112,8 @@ image: {{ include "slipway.image" . }}
 args: [migrate]
 env:
   - {name: DATABASE_OWNER_ROLE, value: {{ include "slipway.identifier" .name }}_owner}
+  # for the server and the roles Job; half a minute before the Job's deadline, so that the reason reaches the log
+  - {name: DATABASE_WAIT_SECONDS, value: {{ sub (int .root.Values.jobs.deadlineSeconds) 30 | quote }}}
   - {name: ENVIRONMENT, value: {{ .root.Values.environment }}}
   - {name: LOG_LEVEL, value: {{ .root.Values.logLevel }}}
   - name: DATABASE_URL

@@ -18,7 +18,8 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- /* the list of a namespace's Secrets is an object wherever there is a cluster, even when it has no items */ -}}
 {{- fail (printf "%s is not given and there is no cluster to look into, so a value made up now would differ at every render: set it, name an existingSecret, or render against the cluster (helm upgrade --install, helm template --dry-run=server)." .setting) -}}
 {{- else -}}
-{{ randAlphaNum 40 }}
+{{- /* hexadecimal, so that no word of an example can stand in it by chance: settings refuse those */ -}}
+{{ randAlphaNum 48 | sha256sum }}
 {{- end -}}
 {{- end }}
 

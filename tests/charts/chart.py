@@ -1,0 +1,121 @@
+"""The chart rendered by the real Helm, as objects that tests can look into."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from k8s.node import tools
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "slipway"
+ENVIRONMENTS = ROOT / "k8s" / "environments"
+GIVEN = Path(__file__).parent / "given.yaml"
+"""Every secret given: without a cluster there is nowhere to look for one made before."""
+EVERYTHING = Path(__file__).parent / "everything.yaml"
+"""Every key of the values that can be set at once, set."""
+RENDER_SECONDS = 60
+
+Manifest = dict[str, Any]
+
+
+def helm_program(name: str = "helm") -> Path | None:
+    """HELM (or HELM3) of the environment, else the node's, else for version 4 the one on PATH."""
+    given = os.environ.get(name.upper()) or _built(name)
+    found = given or (shutil.which("helm") if name == "helm" else None)
+    return Path(found) if found else None
+
+
+def _built(name: str) -> Path | None:
+    program = tools.folder(tools.ALL[name].module) / name
+    return program if program.exists() else None
+
+
+class Refused(Exception):  # noqa: N818 - it is what the chart answers, not a fault of the test
+    """Helm did not render; the text is its sentence."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The chart with a Helm to render it."""
+
+    helm: Path
+
+    def render(
+        self, *values: str | Path | Mapping[str, Any], release: str = "slipway", given: bool = True
+    ) -> "Objects":
+        """Render with values: paths of files, `key=value` strings as of --set, or mappings, later ones winning.
+
+        Raises Refused when Helm does not render.
+        """
+        return Objects(yaml.safe_load_all(self.text(*values, release=release, given=given)))
+
+    def text(
+        self, *values: str | Path | Mapping[str, Any], release: str = "slipway", given: bool = True
+    ) -> str:
+        """What `helm template` prints."""
+        command = [str(self.helm), "template", release, str(CHART), "--namespace", "slipway"]
+        documents = []
+        for value in ([GIVEN] if given else []) + list(values):
+            match value:
+                case Path():
+                    command += ["--values", str(value)]
+                case str():
+                    command += ["--set", value]
+                case _:
+                    documents.append(yaml.safe_dump(dict(value)))
+        if len(documents) > 1:
+            raise ValueError("one mapping is enough")
+        if documents:
+            command += ["--values", "-"]
+        done = subprocess.run(  # noqa: S603 - a fixed program
+            command, input="".join(documents), capture_output=True, text=True, timeout=RENDER_SECONDS, check=False
+        )
+        if done.returncode:
+            raise Refused(done.stderr)
+        return done.stdout
+
+
+class Objects(list[Manifest]):
+    """The rendered objects."""
+
+    def __init__(self, documents: Iterable[Manifest | None]) -> None:
+        super().__init__(document for document in documents if document)
+
+    def kind(self, kind: str) -> dict[str, Manifest]:
+        """All objects of a kind by name."""
+        return {o["metadata"]["name"]: o for o in self if o["kind"] == kind}
+
+    def one(self, kind: str, name: str) -> Manifest:
+        """The object of that kind and name."""
+        return self.kind(kind)[name]
+
+    def starting(self, kind: str, prefix: str) -> Manifest:
+        """The one object of the kind whose name begins so."""
+        (found,) = (o for name, o in self.kind(kind).items() if name.startswith(prefix))
+        return found
+
+    def pods(self) -> Iterator[tuple[str, Manifest]]:
+        """(kind/name of the owner, pod template) for all that makes pods; a Pod is its own template."""
+        for o in self:
+            name = f"{o['kind']}/{o['metadata']['name']}"
+            if o["kind"] == "Pod":
+                yield name, o
+            elif "template" in o.get("spec", {}):
+                yield name, o["spec"]["template"]
+
+
+def containers(pod: Manifest) -> list[Manifest]:
+    """All containers of a pod template, those that run first included."""
+    spec = pod["spec"]
+    return [*spec.get("initContainers", []), *spec["containers"]]
+
+
+def variables(container: Manifest) -> dict[str, str | None]:
+    """The environment of a container; what comes from a Secret is None."""
+    return {v["name"]: v.get("value") for v in container.get("env", [])}

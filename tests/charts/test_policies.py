@@ -1,0 +1,151 @@
+"""What `calls` and `uses` open, and what stays shut."""
+
+from itertools import product
+
+import pytest
+
+from tests.charts.chart import EVERYTHING, Chart, Objects
+from tests.charts.policies import Address, Network, Pod
+
+SHOP = {
+    "origin": "https://slipway.example.com",
+    "services": {
+        "items": {"calls": ["auth"]},
+        "auth": {"uses": ["state"], "public": True, "paths": ["/oauth2"]},
+        "worker": {"calls": ["items"]},
+    },
+}
+"""Three services of which each calls the next; only auth and items are public."""
+COMPONENTS = ["items", "auth", "worker", "postgres", "cache", "state", "roles", "items-migrate", "test"]
+PORTS = [5432, 6379, 8000, 9000]
+OPEN = {
+    ("items", "auth", 8000), ("worker", "items", 8000),  # calls
+    ("items", "postgres", 5432), ("items", "cache", 6379), ("auth", "state", 6379),  # uses
+    ("items-migrate", "postgres", 5432), ("roles", "postgres", 5432),  # Jobs
+    *product(["test"], ["items", "auth", "worker"], [8000, 9000]),
+}  # fmt: skip
+
+
+def component(name: str, release: str = "slipway") -> Pod:
+    """A pod of the release."""
+    labels = {"name": "slipway", "instance": release, "component": name}
+    return Pod({f"app.kubernetes.io/{key}": value for key, value in labels.items()})
+
+
+def network(objects: Objects) -> Network:
+    """The policies of the rendered objects."""
+    return Network(list(objects.kind("NetworkPolicy").values()))
+
+
+@pytest.fixture(scope="module")
+def shop(chart: Chart) -> Network:
+    """Policies over three services."""
+    return network(chart.render(SHOP))
+
+
+def test_inside_the_release_exactly_calls_uses_jobs_and_the_test_are_open(shop: Network) -> None:
+    seen = {
+        (source, target, port)
+        for source, target, port in product(COMPONENTS, COMPONENTS, PORTS)
+        if source != target and shop.allows(component(source), component(target), port)
+    }
+
+    assert seen == OPEN
+
+
+def test_labels_used_here_are_those_of_the_pods(dev: Objects) -> None:
+    labels = [pod["metadata"]["labels"] for _, pod in dev.pods()]
+
+    for name in ("items", "auth", "postgres", "cache", "state", "roles", "items-migrate", "test"):
+        assert any(component(name).labels.items() <= seen.items() for seen in labels), name
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_nobody_reaches_the_world(shop: Network, name: str) -> None:
+    assert not shop.allows(component(name), Address("198.51.100.1"), 443)
+    assert not shop.allows(component(name), Pod({}, namespace="other"), 443)
+    assert not shop.allows(component(name), Pod({"k8s-app": "kube-dns"}, namespace="other"), 53, "UDP")
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_everybody_may_ask_dns(shop: Network, name: str) -> None:
+    dns = Pod({"k8s-app": "kube-dns"}, namespace="kube-system")
+
+    assert shop.allows(component(name), dns, 53, "UDP")
+    assert shop.allows(component(name), dns, 53, "TCP")
+    assert not shop.allows(component(name), dns, 9153)
+    assert not shop.allows(component(name), Pod({}, namespace="kube-system"), 53, "UDP")
+
+
+@pytest.mark.parametrize(("name", "port"), list(product(COMPONENTS, PORTS)))
+def test_the_edge_reaches_the_application_port_of_public_services_only(
+    shop: Network, name: str, port: int
+) -> None:
+    edge = Pod({}, namespace="ingress-nginx")
+
+    assert shop.allows(edge, component(name), port) == (name in {"items", "auth"} and port == 8000)
+
+
+@pytest.mark.parametrize(("name", "port"), list(product(COMPONENTS, PORTS)))
+def test_prometheus_reaches_the_management_port_of_services_only(
+    shop: Network, name: str, port: int
+) -> None:
+    prometheus = Pod({}, namespace="monitoring")
+
+    assert shop.allows(prometheus, component(name), port) == (
+        name in {"items", "auth", "worker"} and port == 9000
+    )
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_other_namespaces_and_other_releases_reach_nobody(shop: Network, name: str) -> None:
+    strangers = [Pod({}, namespace="other"), Pod({}), component("items", release="other"), Address("10.0.0.1")]
+
+    for stranger, port in product(strangers, PORTS):
+        assert not shop.allows(stranger, component(name), port)
+
+
+def test_a_call_opens_one_direction(shop: Network) -> None:
+    assert shop.allows(component("worker"), component("items"), 8000)
+    assert not shop.allows(component("items"), component("worker"), 8000)
+
+
+def test_peers_outside_are_open_where_they_are_named(chart: Chart) -> None:
+    rendered = network(chart.render(EVERYTHING))
+    caller = Pod({"app": "caller"}, namespace="tools")
+    rendered.namespace_labels["tools"] = {"team": "tools"}
+
+    for name in ("items", "worker"):
+        assert rendered.allows(component(name), Address("203.0.113.1"), 443)
+        assert not rendered.allows(component(name), Address("203.0.113.7"), 443)  # excepted
+        assert not rendered.allows(component(name), Address("203.0.113.1"), 80)
+        assert rendered.allows(caller, component(name), 8000)
+        assert not rendered.allows(caller, component(name), 9000)
+        assert not rendered.allows(Pod({}, namespace="tools"), component(name), 8000)
+        assert rendered.allows(component(name), Pod({}, namespace="tracing"), 4318)
+        assert not rendered.allows(component(name), Pod({}, namespace="tracing"), 4317)
+
+
+def test_external_stores_are_open_to_their_users_alone(chart: Chart) -> None:
+    rendered = network(chart.render(EVERYTHING))
+    postgres, cache = Address("203.0.113.5"), Address("203.0.113.6")
+
+    assert rendered.allows(component("items"), postgres, 6432)
+    assert rendered.allows(component("roles"), postgres, 6432)
+    assert rendered.allows(component("items"), cache, 6380)
+    assert not rendered.allows(component("worker"), postgres, 6432)
+    assert not rendered.allows(component("roles"), cache, 6380)
+
+
+def test_the_environment_of_dev_opens_what_items_needs(dev: Objects) -> None:
+    rendered = network(dev)
+
+    assert rendered.allows(component("items"), component("auth"), 8000)
+    assert rendered.allows(Pod({"app": "traefik"}, namespace="ingress"), component("auth"), 8000)
+    assert not rendered.allows(component("auth"), component("postgres"), 5432)
+
+
+def test_without_network_policies_none_is_rendered(chart: Chart) -> None:
+    objects = chart.render(EVERYTHING, "networkPolicies.enabled=false")
+
+    assert objects.kind("NetworkPolicy") == {}
