@@ -1,10 +1,10 @@
 """What runs inside the cluster: names, metrics, volumes, the edge."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from k8s.node import api, containerd, files, paths, tools
 from k8s.node.archives import Archive
@@ -55,7 +55,11 @@ def _apply_gateway_api() -> None:
     if label == version:
         return
     _apply("\n---\n".join(file.read_text() for file in texts))
-    names = [name for name in api.kubectl("get", "crd", "-o", "name").stdout.split() if name.endswith(".gateway.networking.k8s.io")]
+    names = [
+        name
+        for name in api.kubectl("get", "crd", "-o", "name").stdout.split()
+        if name.endswith(".gateway.networking.k8s.io")
+    ]
     api.kubectl("label", "--overwrite", *names, f"node.slipway={version}")
 
 
@@ -73,14 +77,16 @@ def wait_available() -> None:
     try:
         wait("add-ons available", _unavailable, part="kubelet", seconds=120)
     except NodeError as error:
-        found = [api.kubectl("-n", space, "get", "pods,events", "-o", "wide", check=False).stdout for space in NAMESPACES]
+        found = [
+            api.kubectl("-n", space, "get", "pods,events", "-o", "wide", check=False).stdout for space in NAMESPACES
+        ]
         raise NodeError(str(error), details="\n".join([error.details, *found])) from error
     wait("resource metrics", api.succeeds("top", "node"), part="policies", seconds=90)
 
 
 def _unavailable() -> str:
     running = containerd.running_containers()
-    bad = [claim for claim in stale(api.get("pods", "-A"), running)]
+    bad = stale(api.get("pods", "-A"), running)
     for deployment in api.get("deployments", "-A"):
         status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
         is_current = status.get("observedGeneration") == deployment["metadata"]["generation"]
@@ -90,10 +96,10 @@ def _unavailable() -> str:
     return f"not available: {', '.join(bad)}" if bad else ""
 
 
-def stale(pods: list[dict[str, object]], running: set[str]) -> list[str]:
+def stale(pods: list[dict[str, Any]], running: set[str]) -> list[str]:
     """Pods that the API server calls running although their containers do not run here (any more)."""
     found = []
-    for pod in json.loads(json.dumps(pods)):
+    for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
             identity = container.get("containerID", "").removeprefix("containerd://")
             if "running" in container.get("state", {}) and identity not in running:

@@ -12,7 +12,7 @@ from k8s.node.processes import inside
 
 def kubectl(*words: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run kubectl as the administrator."""
-    command = [tools.path("kubectl"), f"--kubeconfig={paths.kubeconfig()}", "--request-timeout=20s", *words]
+    command = [str(tools.path("kubectl")), f"--kubeconfig={paths.kubeconfig()}", "--request-timeout=20s", *words]
     return run(command, check=check, text=text)
 
 

@@ -91,7 +91,7 @@ def _download(requirement: str) -> Path:
     files.write(wanted, requirement)
     logged(
         [*_pip(), "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "-d", downloads, "-r", wanted],
-        paths.cache() / "log" / "download.log", f"downloading {requirement.split()[0]}",
+        paths.cache() / "log" / "download.log", f"downloading {requirement.split(maxsplit=1)[0]}",
     )  # fmt: skip
     return next(downloads.glob("*.whl"))
 

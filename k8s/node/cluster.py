@@ -8,9 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from k8s.node import (
-    addons, api, archives, containerd, control_plane, files, kubelet, mounts, network, packages, paths, pki,
-    processes, tools,
-)  # fmt: skip
+    addons,
+    api,
+    archives,
+    containerd,
+    control_plane,
+    files,
+    kubelet,
+    mounts,
+    network,
+    packages,
+    paths,
+    pki,
+    processes,
+    tools,
+)
 from k8s.node.archives import Archive
 from k8s.node.errors import NodeError
 from k8s.node.progress import Progress, silent
@@ -22,8 +34,8 @@ PARTS = (
 KEPT = ("etcd", "pki", "volumes", "registry")
 """What `down` leaves with keep_data: etcd's data, keys, volumes, pushed images."""
 MADE = (
-    *KEPT, "admin.conf", "certs.d", "cni", "cni-data", "containerd", "containerd.toml", "kubelet", "kubelet.yaml", "log",
-    "pod-logs", "proxy.yaml", "registry.yaml", "resolv.conf", "run",
+    *KEPT, "admin.conf", "certs.d", "cni", "cni-data", "containerd", "containerd.toml", "kubelet", "kubelet.yaml",
+    "log", "pod-logs", "proxy.yaml", "registry.yaml", "resolv.conf", "run",
 )  # fmt: skip
 """All that `up` writes into the state folder, so that `down` never deletes anything else in it."""
 
@@ -151,7 +163,7 @@ def _remove_outside() -> None:
     for socket in containerd.shim_sockets():
         socket.unlink(missing_ok=True)
     for link in Path("/var/log/containers").glob("*.log"):
-        if link.is_symlink() and Path(os.readlink(link)).is_relative_to(paths.state()):
+        if link.is_symlink() and link.readlink().is_relative_to(paths.state()):
             link.unlink()
     for folder in ("/run/containerd/s", "/run/containerd", "/var/log/containers"):
         with contextlib.suppress(OSError):
@@ -177,7 +189,7 @@ def left_over() -> list[str]:
     """What a `down` should not leave: processes, mounts, network, control groups, links, sockets."""
     links = [
         f"link {link}" for link in Path("/var/log/containers").glob("*.log")
-        if link.is_symlink() and Path(os.readlink(link)).is_relative_to(paths.state())
+        if link.is_symlink() and link.readlink().is_relative_to(paths.state())
     ]  # fmt: skip
     return [
         *(f"process {pid}" for pid in sorted(processes.everything())),

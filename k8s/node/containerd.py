@@ -21,7 +21,7 @@ def start_containerd(sandbox_image: str) -> None:
         state / "certs.d" / paths.REGISTRY / "hosts.toml",
         f'server = "http://{paths.REGISTRY}"\n[host."http://{paths.REGISTRY}"]\n  capabilities = ["pull", "resolve"]\n',
     )
-    command = [tools.path("containerd"), "-c", state / "containerd.toml"]
+    command: list[str | Path] = [tools.path("containerd"), "-c", state / "containerd.toml"]
     start("containerd", command, inputs=[state / "containerd.toml"])
     wait("containerd answers", _answers, part="containerd")
 
@@ -32,7 +32,7 @@ def _answers() -> str:
 
 def ctr(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run containerd's own client in the kubelet's namespace."""
-    command = [tools.path("ctr"), "-a", paths.containerd_socket(), "-n", "k8s.io", *words]
+    command: list[str | Path] = [tools.path("ctr"), "-a", paths.containerd_socket(), "-n", "k8s.io", *words]
     return run(command, check=check, timeout_seconds=300)
 
 

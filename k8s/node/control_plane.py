@@ -8,8 +8,8 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 def start_etcd() -> None:
     """The store; it syncs to disk, because `--keep-data` and a reboot promise that nothing is lost."""
-    command = [tools.path("etcd"), f"--data-dir={paths.state()}/etcd", "--log-level=warn", f"--name={paths.NAME}"]
-    start("etcd", command)
+    options = [f"--data-dir={paths.state()}/etcd", "--log-level=warn", f"--name={paths.NAME}"]
+    start("etcd", [str(tools.path("etcd")), *options])
 
 
 def start_apiserver() -> None:

@@ -97,7 +97,9 @@ def exists(ref: str) -> bool:
 
 def size(ref: str) -> int:
     """The bytes of a built image."""
-    return int(run(_buildah("inspect", "--type", "image", "--format", "{{.Docker.Size}}", ref), env=_environment()).stdout)
+    return int(
+        run(_buildah("inspect", "--type", "image", "--format", "{{.Docker.Size}}", ref), env=_environment()).stdout
+    )
 
 
 def _python_digest() -> str:
@@ -147,7 +149,14 @@ def _ask(*words: Word) -> str:
 
 
 def _buildah(*words: Word) -> list[Word]:
-    storage = ["--storage-driver", "overlay", "--root", paths.cache() / "storage", "--runroot", paths.cache() / "runroot"]
+    storage: list[Word] = [
+        "--storage-driver",
+        "overlay",
+        "--root",
+        paths.cache() / "storage",
+        "--runroot",
+        paths.cache() / "runroot",
+    ]
     return [*CGROUPS.enter("build"), "buildah", *storage, *words]
 
 

@@ -76,11 +76,7 @@ def find_links(config: str) -> list[Path]:
     """The local folders of wheels that a pip.conf names."""
     parsed = configparser.RawConfigParser()
     parsed.read_string(config)
-    words = [
-        word
-        for section in parsed.sections()
-        for word in parsed.get(section, "find-links", fallback="").split()
-    ]
+    words = [word for section in parsed.sections() for word in parsed.get(section, "find-links", fallback="").split()]
     folders = [Path(word.removeprefix("file://")) for word in dict.fromkeys(words) if word.startswith(("/", "file://"))]
     return [folder for folder in folders if folder.is_dir()]
 

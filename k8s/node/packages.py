@@ -55,7 +55,9 @@ def ensure(progress: Progress, *groups: Mapping[str, Proof]) -> None:
 def _install(names: Iterable[str], progress: Progress) -> None:
     listed = " ".join(names)
     if not shutil.which("apt-get"):
-        raise NodeError(f"needed and not installed: {listed} (Debian's names); there is no apt-get: install them by hand")
+        raise NodeError(
+            f"needed and not installed: {listed} (Debian's names); there is no apt-get: install them by hand"
+        )
     if os.geteuid():
         raise NodeError(f"needed and not installed: {listed}; run this as root, or `apt-get install {listed}` first")
     progress(f"installing Debian packages: {listed}")

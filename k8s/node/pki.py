@@ -76,11 +76,12 @@ def not_after(certificate_file: Path) -> float:
 def _authority(folder: Path, now: float) -> bool:
     """A new certificate for the same key: what the old one signed stays good."""
     crt = folder / "ca.crt"
-    if crt.exists() and not is_due(not_after(crt), now, CA_RENEW_DAYS):
+    if (folder / "ca.key").exists() and crt.exists() and not is_due(not_after(crt), now, CA_RENEW_DAYS):
         return False
     _ensure_key(folder / "ca.key")
-    _openssl(crt, ["req", "-x509", "-new", "-key", folder / "ca.key", "-days", CA_DAYS, "-subj",
-                   f"/CN={paths.NAME}-node-ca", "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"])  # fmt: skip
+    subject, usage = f"/CN={paths.NAME}-node-ca", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"
+    request = ["req", "-x509", "-new", "-key", folder / "ca.key", "-subj", subject, "-addext", usage]
+    _openssl(crt, [*request, "-days", CA_DAYS])
     return True
 
 
@@ -92,17 +93,19 @@ def _leaf(folder: Path, name: str, subject: str, names: Sequence[str], now: floa
     if crt.exists() and is_same and _signed_by_us(folder, crt) and not is_due(not_after(crt), now, LEAF_RENEW_DAYS):
         return False
     _ensure_key(folder / f"{name}.key")
-    files.write(wanted, extensions)
+    draft = folder / f".{name}.ext"
+    draft.write_text(extensions)
     request = folder / f"{name}.csr"
     _openssl(request, ["req", "-new", "-key", folder / f"{name}.key", "-subj", subject])
-    _openssl(crt, ["x509", "-req", "-in", request, "-CA", folder / "ca.crt", "-CAkey", folder / "ca.key",
-                   "-days", LEAF_DAYS, "-extfile", wanted])  # fmt: skip
+    authority = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"]
+    _openssl(crt, ["x509", "-req", "-in", request, *authority, "-days", LEAF_DAYS, "-extfile", draft])
+    draft.replace(wanted)  # last: it says what the certificate beside it is good for
     return True
 
 
 def _signed_by_us(folder: Path, crt: Path) -> bool:
-    # -partial_chain and no time check: only the signature is asked about, the end is judged by is_due
-    check = ["openssl", "verify", "-no_check_time", "-CAfile", folder / "ca.crt", crt]
+    # no time check: only the signature is asked about, is_due judges the end
+    check: list[str | Path] = ["openssl", "verify", "-no_check_time", "-CAfile", folder / "ca.crt", crt]
     return run(check, check=False).returncode == 0
 
 
@@ -118,7 +121,7 @@ def _ensure_key(file: Path) -> None:
         file.chmod(0o600)
 
 
-def _openssl(output: Path, words: Sequence[str | int | Path]) -> None:
+def _openssl(output: Path, words: Sequence[object]) -> None:
     draft = output.with_name(f".{output.name}")  # so that a killed `up` leaves no half file
     run(["openssl", *map(str, words), "-out", draft])
     draft.chmod(0o600 if output.suffix == ".key" else 0o644)

@@ -38,7 +38,7 @@ def mains(part: str, program: str) -> list[int]:
     found = []
     for pid in CGROUPS.processes(part):
         with contextlib.suppress(OSError):
-            exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+            exe = str(Path(f"/proc/{pid}/exe").readlink()).removesuffix(" (deleted)")
             if Path(exe).name == program and alive(pid):
                 found.append(pid)
     return found
@@ -51,7 +51,9 @@ def running(part: str) -> int | None:
     return pids[0] if pids else None
 
 
-def start(part: str, command: Sequence[Word], *, inputs: Iterable[Path] = (), env: dict[str, str] | None = None) -> None:
+def start(
+    part: str, command: Sequence[Word], *, inputs: Iterable[Path] = (), env: dict[str, str] | None = None
+) -> None:
     """Start `part` inside the node's network, unless it runs already from the same command and inputs.
 
     `inputs` are configuration files, keys and certificates; when one of them changed, the part restarts.
@@ -141,9 +143,7 @@ def wait(what: str, probe: Callable[[], str], *, part: str | None = None, second
         else:
             why = f"not after {seconds:.0f} s: {why}"
         log = log_file(part) if part else None
-        raise NodeError(
-            f"{what}: {why}" + (f"; read {log}" if log else ""), details=tail(log) if log else ""
-        )
+        raise NodeError(f"{what}: {why}" + (f"; read {log}" if log else ""), details=tail(log) if log else "")
 
 
 def _complaint(probe: Callable[[], str]) -> str:

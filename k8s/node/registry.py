@@ -44,7 +44,9 @@ def _storage() -> Path:
 
 
 def _collect_garbage(file: Path) -> None:
-    removed = [tag for tags in _storage().glob("docker/registry/v2/repositories/**/_manifests/tags") for tag in old(tags)]
+    removed = [
+        tag for tags in _storage().glob("docker/registry/v2/repositories/**/_manifests/tags") for tag in old(tags)
+    ]
     for tag in removed:
         shutil.rmtree(tag)
     if removed:
@@ -62,7 +64,7 @@ def has(ref: str) -> bool:
     host, _, rest = ref.partition("/")
     name, _, tag = rest.rpartition(":")
     url = f"http://{host}/v2/{name}/manifests/{tag}"
-    request = urllib.request.Request(url, method="HEAD", headers={"Accept": _MANIFESTS})  # noqa: S310 - http above
+    request = urllib.request.Request(url, method="HEAD", headers={"Accept": _MANIFESTS})
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know the node
     try:
         with direct.open(request, timeout=10) as response:

@@ -25,7 +25,12 @@ def write(output: Path, ref: str, programs: Mapping[str, Path], *, user: str, en
     """Write an archive of `programs` (path inside: file here), with an empty /tmp, as `ref`."""
     layer = _layer(programs)
     identity = hashlib.sha256(layer).hexdigest()
-    settings = {"User": user, "Entrypoint": list(entrypoint), "WorkingDir": "/", "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]}
+    settings = {
+        "User": user,
+        "Entrypoint": list(entrypoint),
+        "WorkingDir": "/",
+        "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
+    }
     config = json.dumps(
         {
             "architecture": architecture(),
@@ -56,7 +61,9 @@ def _layer(programs: Mapping[str, Path]) -> bytes:
     return data.getvalue()
 
 
-def _add(archive: tarfile.TarFile, name: str, data: bytes = b"", mode: int = 0o644, kind: bytes = tarfile.REGTYPE) -> None:
+def _add(
+    archive: tarfile.TarFile, name: str, data: bytes = b"", mode: int = 0o644, kind: bytes = tarfile.REGTYPE
+) -> None:
     entry = tarfile.TarInfo(name)  # owner 0 and time 0: the same input gives the same archive
     entry.size, entry.mode, entry.type = len(data), mode, kind
     archive.addfile(entry, io.BytesIO(data))

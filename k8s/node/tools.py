@@ -155,7 +155,7 @@ def source(module: str) -> Path:
 def folder(module: str) -> Path:
     """Where a module's programs are kept: its go.mod, go.sum, flags and Go's version make the name."""
     flags = [f"{name} {tool}" for name, tool in sorted(ALL.items()) if tool.module == module]
-    inputs = [source(module) / "go.mod", source(module) / "go.sum", go_version(), *flags]
+    inputs: list[str | Path] = [source(module) / "go.mod", source(module) / "go.sum", go_version(), *flags]
     found = paths.cache() / "bin" / f"{module or 'node'}-{files.digest(inputs)}"
     with contextlib.suppress(OSError):
         os.utime(found)  # so that `_delete_old` keeps what is in use
@@ -204,9 +204,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def module_folder(name: str, module: str = "") -> Path:
     """The sources of a module of the graph, downloaded and checked against go.sum when missing."""
-    found = run(
-        [go(), "mod", "download", "-json", name], cwd=source(module), env=environment(), timeout_seconds=600
-    )
+    found = run([go(), "mod", "download", "-json", name], cwd=source(module), env=environment(), timeout_seconds=600)
     return Path(json.loads(found.stdout)["Dir"])
 
 
