@@ -12,9 +12,7 @@ import orjson
 
 from services.items.exceptions import BadCursorError
 
-_FORMAT = (
-    b"slipway items cursor 1\n"  # a change of the payload's shape changes this, and old cursors are refused
-)
+_FORMAT = b"slipway items cursor 1\n"  # a change of the payload's shape changes this, and old cursors are refused
 _MAC_BYTES = 32
 
 

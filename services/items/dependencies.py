@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
+from services.common.exceptions import ForbiddenError
 from services.common.postgres import SessionDep
 from services.common.security import CurrentPrincipal
 from services.items.etags import Preconditions, Tags
 from services.items.exceptions import UnsupportedMediaTypeError
+from services.items.models import OWNER_MAX
 from services.items.service import ItemService
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -16,6 +18,8 @@ JSON = "application/json"
 
 def get_item_service(request: Request, session: SessionDep, principal: CurrentPrincipal) -> ItemService:
     """Build the service of one caller; its session takes a connection only when first asked something."""
+    if len(principal.subject) > OWNER_MAX:
+        raise ForbiddenError(f"A subject of more than {OWNER_MAX} characters can own nothing here.")
     return ItemService(
         session=session,
         cache=request.state.cache,
@@ -25,9 +29,7 @@ def get_item_service(request: Request, session: SessionDep, principal: CurrentPr
 
 
 def get_preconditions(
-    if_match: Annotated[
-        list[str] | None, Header(description="entity tags or *: else 412 (RFC 9110 13.1.1)")
-    ] = None,
+    if_match: Annotated[list[str] | None, Header(description="entity tags or *: else 412 (RFC 9110 13.1.1)")] = None,
     if_none_match: Annotated[
         list[str] | None, Header(description="entity tags or *: then 304, of a write 412 (RFC 9110 13.1.2)")
     ] = None,

@@ -64,9 +64,7 @@ class Preconditions:
     @property
     def excluded(self) -> frozenset[int]:
         """The versions that If-None-Match names, by weak comparison (13.1.2)."""
-        return (
-            frozenset() if self.if_none_match is None else self.if_none_match.strong | self.if_none_match.weak
-        )
+        return frozenset() if self.if_none_match is None else self.if_none_match.strong | self.if_none_match.weak
 
     @property
     def excludes_all(self) -> bool:

@@ -75,9 +75,7 @@ class ItemRepository:
 
     async def delete(self, item_id: UUID, owner: str | None, conditions: Preconditions) -> None:
         """Remove an item at an accepted version; raises ItemNotFoundError or ItemChangedError."""
-        statement = (
-            delete(Item).where(*_reach(item_id, owner), *_accepted(conditions)).returning(col(Item.id))
-        )
+        statement = delete(Item).where(*_reach(item_id, owner), *_accepted(conditions)).returning(col(Item.id))
         if (await self._session.exec(statement)).one_or_none() is None:
             raise await self._refusal(item_id, owner)
 

@@ -27,9 +27,7 @@ async def create_item(body: ItemWrite, items: ItemServiceDep, response: Response
 
 
 @router.get("", dependencies=[READ])
-async def list_items(
-    query: Annotated[ItemList, Query()], items: ItemServiceDep, response: Response
-) -> ItemPage:
+async def list_items(query: Annotated[ItemList, Query()], items: ItemServiceDep, response: Response) -> ItemPage:
     """List the caller's items, with items:admin everybody's, page by page."""
     response.headers.update(CACHE_CONTROL)
     return await items.list(query)

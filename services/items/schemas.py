@@ -29,9 +29,7 @@ def _distinct(tags: list[str]) -> list[str]:
 
 Name = Annotated[Text, Field(min_length=1, max_length=NAME_MAX)]
 Description = Annotated[Text, Field(max_length=DESCRIPTION_MAX)]
-PriceMinor = Annotated[
-    int, Field(ge=0, le=PRICE_MAX, description="in the currency's minor unit, such as cents")
-]
+PriceMinor = Annotated[int, Field(ge=0, le=PRICE_MAX, description="in the currency's minor unit, such as cents")]
 Currency = Annotated[str, AfterValidator(_known_currency), Field(examples=["EUR"])]
 Tag = Annotated[Text, Field(min_length=1, max_length=TAG_MAX)]
 Tags = Annotated[list[Tag], Field(max_length=TAGS_MAX), AfterValidator(_distinct)]
@@ -86,9 +84,7 @@ class ItemList(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     sort: Sort = "-created_at"
-    cursor: Annotated[
-        Text | None, Field(max_length=CURSOR_MAX, description="`next_cursor` of the page before")
-    ] = None
+    cursor: Annotated[Text | None, Field(max_length=CURSOR_MAX, description="`next_cursor` of the page before")] = None
     currency: Currency | None = None
     tag: Tag | None = None
     name_prefix: Name | None = None

@@ -21,9 +21,7 @@ ADMIN_SCOPE = "items:admin"
 class ItemService:
     """The catalogue as one caller sees it: their own items, or everybody's with items:admin."""
 
-    def __init__(
-        self, *, session: AsyncSession, cache: ItemCache, cursors: CursorSigner, principal: Principal
-    ) -> None:
+    def __init__(self, *, session: AsyncSession, cache: ItemCache, cursors: CursorSigner, principal: Principal) -> None:
         self._session = session
         self._items = ItemRepository(session)
         self._cache = cache
@@ -94,6 +92,4 @@ class ItemService:
 
     def _listing(self, query: ItemList) -> bytes:
         """What a cursor is good for: whose items, which filters, which order; the page's size may change."""
-        return orjson.dumps(
-            [self._owner, query.model_dump(exclude={"cursor", "limit"})], option=orjson.OPT_SORT_KEYS
-        )
+        return orjson.dumps([self._owner, query.model_dump(exclude={"cursor", "limit"})], option=orjson.OPT_SORT_KEYS)

@@ -25,7 +25,7 @@ def environment(database_url: str, redis_url: str, jwks: KeyServer, issuer: Issu
 
 
 def command(word: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "-m", "services.items", word],
         env={"PATH": str(Path(sys.executable).parent), **env},
         cwd=ROOT,
@@ -42,9 +42,7 @@ def test_migrate_then_serve_then_create_and_read(
     migrated = command("migrate", DATABASE_URL=database_url)
     assert migrated.returncode == 0, migrated.stderr
 
-    with service_process(
-        "services.items", environment(database_url, redis_url, jwks, issuer)
-    ) as process:
+    with service_process("services.items", environment(database_url, redis_url, jwks, issuer)) as process:
         with httpx2.Client(base_url=process.url, headers=issuer.headers(), timeout=10) as client:
             created = client.post("/v1/items", json={"name": "lamp", "price_minor": 1999, "currency": "EUR"})
             read = client.get(created.headers["location"])
