@@ -1,0 +1,135 @@
+"""Slipway as installed on the cluster: the release of `make up`, and releases that a test may break."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+
+from k8s.local import commands, paths
+from tests.e2e import edge
+from tests.e2e.kube import Kube, Object
+from tests.e2e.waiting import ready, report, wait_until
+
+READY_SECONDS = 240
+
+SMALL: dict[str, Any] = {
+    "defaults": {"autoscaling": {"driver": "none"}, "replicas": 1},
+    "services": {"auth": {"replicas": 1}},
+}
+"""What an own release differs in from that of `make up`: nothing scales, so that pods can be counted."""
+
+
+class HelmError(AssertionError):
+    """Helm's last line, and what the namespace looked like."""
+
+
+class Release:
+    """A release that tests look at and use. `host` is the name under which the edge serves it."""
+
+    def __init__(self, kube: Kube, namespace: str, name: str, host: str) -> None:
+        self.kube, self.namespace, self.name, self.host = kube, namespace, name, host
+
+    def labels(self, component: str = "") -> str:
+        """The selector of everything of this release, or of one component."""
+        mine = f"app.kubernetes.io/instance={self.name}"
+        return f"{mine},app.kubernetes.io/component={component}" if component else mine
+
+    def objects(self, kind: str, component: str = "") -> list[Object]:
+        """Its objects of a kind."""
+        return self.kube.objects(kind, self.namespace, self.labels(component))
+
+    def pods(self, component: str = "") -> list[Object]:
+        """Its pods that are meant to run: those of Jobs and tests end, and others are on their way out."""
+        return [
+            pod
+            for pod in self.objects("Pod", component)
+            if "deletionTimestamp" not in pod["metadata"] and pod["spec"]["restartPolicy"] == "Always"
+        ]
+
+    def pod(self, component: str) -> Object:
+        """The one pod of a component, once it is ready."""
+
+        def the_one() -> Object | None:
+            pods = self.pods(component)
+            return pods[0] if len(pods) == 1 and ready(pods[0]) else None
+
+        found = wait_until(f"one pod of {component} is ready", the_one, seconds=90, otherwise=self.report)
+        assert found is not None
+        return found
+
+    def report(self) -> str:
+        """What a failure shows."""
+        return report(self.kube, self.namespace, self.labels())
+
+    @contextmanager
+    def client(self, subject: str = "alice") -> Iterator[httpx2.Client]:
+        """A signed-in client that comes in through the edge; the edge may still be learning of the release."""
+        with edge.client(self.host) as anonymous:
+            wait_until(
+                f"{self.host} answers through the edge",
+                lambda: (
+                    anonymous.get("/.well-known/jwks.json").status_code == 200
+                    and anonymous.get("/v1/items").status_code == 401
+                ),
+                seconds=60,
+                otherwise=self.report,
+            )
+            yield edge.sign_in(anonymous, subject)
+
+    def helm(self, *arguments: commands.Argument, text: str | None = None, seconds: float = READY_SECONDS) -> str:
+        """Run helm on this namespace; raises HelmError with a report when it fails."""
+        command = self.kube.cluster.helm(*arguments, "--namespace", self.namespace)
+        result = commands.attempt(*command, text=text, timeout=seconds + 30)
+        if result.returncode:
+            raise HelmError(f"{' '.join(map(str, arguments[:3]))}: {result.stderr or result.stdout}\n{self.report()}")
+        return result.stdout
+
+
+class OwnRelease(Release):
+    """A release in a namespace of the tests: install, change, break, uninstall."""
+
+    def __init__(self, kube: Kube, namespace: str, name: str, values: Mapping[str, Any]) -> None:
+        super().__init__(kube, namespace, name, f"{name}.{namespace}.localhost")
+        self.values = merged(values, SMALL, {"origin": f"https://{self.host}:{paths.HTTPS_PORT}"})
+
+    def upgrade(self, values: Mapping[str, Any] | None = None, *, seconds: int = READY_SECONDS) -> None:
+        """Install or upgrade with `values` laid over its own, and wait for pods and Jobs."""
+        text = json.dumps(merged(self.values, values or {}))
+        self.helm(
+            "upgrade", "--install", self.name, paths.CHART, "--values=-",
+            "--wait", "--wait-for-jobs", f"--timeout={seconds}s", text=text, seconds=seconds,
+        )  # fmt: skip
+
+    @contextmanager
+    def changed(self, values: Mapping[str, Any]) -> Iterator[None]:
+        """The release with other values for a while."""
+        self.upgrade(values)
+        try:
+            yield
+        finally:
+            self.upgrade()
+
+    def uninstall(self) -> None:
+        """Remove the release and wait until its pods are gone."""
+        self.helm("uninstall", self.name, "--wait", "--timeout=120s")
+        wait_until(
+            f"no pod of {self.name} is left", lambda: not self.objects("Pod"), seconds=120, otherwise=self.report
+        )
+
+
+def installed_values(release: Release) -> dict[str, Any]:
+    """What the release of `make up` was installed with: its images are built and pushed."""
+    values: dict[str, Any] = json.loads(release.helm("get", "values", release.name, "--output=json"))
+    return values
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as helm merges them: maps key by key, everything else by the last layer."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged(result[key], value) if both else value
+    return result

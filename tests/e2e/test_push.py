@@ -1,0 +1,108 @@
+"""A stranger's cluster: `make push` to its registry, then the printed line, and nothing of `make up`."""
+
+import json
+import os
+import secrets
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k8s.local import commands, paths
+from tests.e2e import edge
+from tests.e2e.conftest import MakeNamespace
+from tests.e2e.kube import Kube, Object
+from tests.e2e.pods import directly, start
+from tests.e2e.releases import Release
+from tests.e2e.waiting import report
+
+pytestmark = pytest.mark.e2e
+
+PUSH_SECONDS, INSTALL_SECONDS = 600, 300
+AUDIENCE = "slipway"
+
+
+def test_the_printed_line_installs_the_pushed_images_on_another_cluster(
+    kube: Kube, make_namespace: MakeNamespace, tmp_path: Path
+) -> None:
+    if not kube.cluster.registry:
+        pytest.skip("kind has no registry to push to: images are loaded into its node")
+    registry, tag = f"{kube.cluster.registry}/stranger", f"e2e-{secrets.token_hex(4)}"
+    namespace = make_namespace("stranger")
+    release = Release(kube, namespace, paths.RELEASE, f"{namespace}.localhost")
+
+    line = push(registry, tag)
+    provider = start_identity_provider(kube, namespace, f"{registry}/slipway/issuer:{tag}", release.host)
+    values = tmp_path / "ours.json"
+    values.write_text(json.dumps(our_values(release.host, provider)))
+    install(kube, [*line, "--values", str(values)], namespace)
+
+    items = release.pod("items")
+    assert items["spec"]["containers"][0]["image"] == f"{registry}/slipway/items:{tag}"
+    with directly(kube, provider, 8000) as issuer, directly(kube, items, 8000) as client:
+        assert client.get("/v1/items").status_code == 401
+        edge.sign_in(issuer)
+        client.headers["Authorization"] = issuer.headers["Authorization"]
+        assert client.post("/v1/items", json=edge.make_item()).status_code == 201
+
+
+def push(registry: str, tag: str) -> list[str]:
+    """`make push`, and the words of the command that it prints."""
+    result = subprocess.run(
+        ["make", "--no-print-directory", "push", f"REGISTRY={registry}", f"TAG={tag}"],
+        cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=PUSH_SECONDS,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    printed = result.stdout[result.stdout.index("helm upgrade") :]
+    return shlex.split(printed.split("\n\n")[0])
+
+
+def install(kube: Kube, line: list[str], namespace: str) -> None:
+    """Run the printed line as it is, but for the namespace, in a shell whose current cluster is this one."""
+    line[line.index("--namespace") + 1] = namespace
+    program, *arguments = line
+    assert program == "helm"
+    environment = {"KUBECONFIG": kube.cluster.kubeconfig}
+    result = subprocess.run(
+        [str(kube.cluster.tool("helm")), *arguments], cwd=paths.ROOT, env={**os.environ, **environment},
+        capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS,
+    )  # fmt: skip
+    assert result.returncode == 0, f"{result.stderr}\n{report(kube, namespace)}"
+
+
+def start_identity_provider(kube: Kube, namespace: str, image: str, host: str) -> Object:
+    """Somebody's identity provider: the development issuer as a pod that is no part of the release."""
+    environment = {"ENVIRONMENT": "development", "ISSUER": f"https://{host}", "AUDIENCE": AUDIENCE}
+    return start(kube, namespace, "identity-provider", image, args=["serve"], environment=environment)
+
+
+def our_values(host: str, provider: Object) -> dict[str, Any]:
+    """What a stranger changes in the example for production: addresses, and sizes that fit this machine."""
+    address = provider["status"]["podIP"]
+    small = {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}}
+    return {
+        "origin": f"https://{host}",
+        "tokens": {
+            "issuer": f"https://{host}",
+            "audience": AUDIENCE,
+            "jwksUrl": f"http://{address}:8000/.well-known/jwks.json",
+        },
+        "global": {"image": {"pullSecrets": []}},
+        "services": {
+            "items": {
+                "egress": [{"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": [{"port": 8000}]}],
+                "autoscaling": {"minReplicas": 1, "maxReplicas": 2},
+                "resources": small,
+            }
+        },
+        "ingress": {"annotations": {"cert-manager.io/cluster-issuer": ""}, "tls": {"secretName": paths.TLS_SECRET}},
+        "postgres": {
+            "parameters": {"shared_buffers": "64MB", "effective_cache_size": "128MB"},
+            "resources": small,
+            "storage": {"size": "1Gi"},
+        },
+        "cache": {"maxMemory": "64mb", "resources": small},
+        "state": {"maxMemory": "64mb", "resources": small, "storage": {"size": "256Mi"}},
+    }
