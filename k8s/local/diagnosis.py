@@ -28,7 +28,8 @@ def _pods(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
 
 
 def _settled(pod: dict[str, Any]) -> bool:
-    if pod["status"].get("phase") == "Succeeded":
+    """Whether nobody waits for the pod: it is ready, done, or on its way out."""
+    if pod["status"].get("phase") == "Succeeded" or "deletionTimestamp" in pod["metadata"]:
         return True
     conditions = pod["status"].get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

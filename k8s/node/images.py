@@ -59,11 +59,12 @@ def build(
 ) -> None:
     """Build `ref` from a Dockerfile whose base may be `PYTHON`.
 
-    This machine's package configuration (pip.conf and PIP_* variables as one /etc/pip.conf, the CA file,
+    This machine's package configuration (pip.conf and PIP_* variables as one pip.conf, the CA file,
     find-links folders, apt's sources) is mounted for the build only. A failure raises NodeError with the
     end of the build's log, which is `log` or a file in the cache folder.
     """
-    arguments = [word for name, value in (build_args or {}).items() for word in ("--build-arg", f"{name}={value}")]
+    given = {"PIP_CONFIG_FILE": package_config.PIP_INSIDE, **(build_args or {})}
+    arguments = [word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")]
     stage = ["--target", target] if target else []
     with _work() as work:
         mounts = package_config.mounts(work, SUITE)

@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
-PIP_INSIDE = "/etc/pip.conf"
+INSIDE = "/mnt"
+"""A folder that every base image has and keeps empty: what is mounted there leaves no mount point behind."""
+PIP_INSIDE = f"{INSIDE}/pip.conf"
+"""Dockerfiles that call pip take it as the build argument PIP_CONFIG_FILE."""
 SOURCES_INSIDE = "/etc/apt/sources.list"
 CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 NOT_SETTINGS = ("PIP_CONFIG_FILE", "PIP_CERT", "PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_PREFIX", "PIP_CACHE_DIR")
@@ -25,10 +28,15 @@ def mounts(work: Path, suite: str, environment: Mapping[str, str] = os.environ) 
     ca = ca_file(environment)
     if ca:
         options += ["-v", f"{ca}:{CA_INSIDE}:ro"]
+    given = work / "given"
+    given.mkdir()
+    options += ["-v", f"{given}:{INSIDE}:ro"]
     config = pip_config(environment, has_ca=ca is not None)
-    (work / "pip.conf").write_text(config)
-    options += ["-v", f"{work}/pip.conf:{PIP_INSIDE}:ro"]
-    options += [word for folder in find_links(config) for word in ("-v", f"{folder}:{folder}:ro")]
+    for number, folder in enumerate(sorted(find_links(config), reverse=True)):  # a subfolder before its parent
+        (given / f"wheels-{number}").mkdir()
+        options += ["-v", f"{folder}:{INSIDE}/wheels-{number}:ro"]
+        config = config.replace(str(folder), f"{INSIDE}/wheels-{number}")
+    (given / "pip.conf").write_text(config)
     (work / "sources.list").write_text(f"deb {debian_mirror() or default_mirror(suite)} {suite} main\n")
     return [*options, "-v", f"{work}/sources.list:{SOURCES_INSIDE}:ro"]
 
