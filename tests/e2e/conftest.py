@@ -1,15 +1,14 @@
 """What end-to-end tests share: the cluster, the platform of `make up`, and a release that may be broken."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from k8s.local import paths
 from tests.e2e import namespaces
 from tests.e2e.kube import ForeignClusterError, Kube, connect
+from tests.e2e.namespaces import MakeNamespace
 from tests.e2e.releases import OwnRelease, Release, installed_values
-
-MakeNamespace = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")

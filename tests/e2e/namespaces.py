@@ -1,6 +1,7 @@
 """Namespaces of the tests: under the restricted standard, and gone at the end."""
 
 import secrets
+from collections.abc import Callable
 
 from k8s.local import certificates, paths
 from k8s.local.release import RESTRICTED
@@ -9,6 +10,9 @@ from tests.e2e.waiting import report, wait_until
 
 MINE = {"app.kubernetes.io/managed-by": "slipway-e2e"}
 DELETE_SECONDS = 150
+
+MakeNamespace = Callable[[str], str]
+"""Makes a namespace; the argument is what for, in one word."""
 
 
 def make(kube: Kube, purpose: str) -> str:

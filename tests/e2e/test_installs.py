@@ -3,8 +3,8 @@
 import pytest
 
 from tests.e2e import edge
-from tests.e2e.conftest import MakeNamespace
 from tests.e2e.kube import Kube
+from tests.e2e.namespaces import MakeNamespace
 from tests.e2e.releases import OwnRelease, Release, installed_values
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
@@ -43,8 +43,10 @@ def test_uninstalled_and_installed_again_under_the_same_name_serves_the_old_rows
 
     release.uninstall()
 
-    assert {"Deployment": [], "StatefulSet": [], "Job": []} == {
-        kind: release.objects(kind) for kind in ("Deployment", "StatefulSet", "Job")
+    assert {kind: release.objects(kind) for kind in ("Deployment", "StatefulSet", "Job")} == {
+        "Deployment": [],
+        "StatefulSet": [],
+        "Job": [],
     }
     assert secret_data(release) == kept
     assert kube.objects("PersistentVolumeClaim", release.namespace)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from k8s.local import commands, paths
+from k8s.local import paths
 from tests.e2e import edge
-from tests.e2e.conftest import MakeNamespace
 from tests.e2e.kube import Kube, Object
+from tests.e2e.namespaces import MakeNamespace
 from tests.e2e.pods import directly, start
 from tests.e2e.releases import Release
 from tests.e2e.waiting import report
