@@ -15,7 +15,13 @@ from structlog.typing import Processor, WrappedLogger
 
 EventDict = MutableMapping[str, Any]
 FIRST_FIELDS = ("timestamp", "level", "service", "event", "request_id", "trace_id")
-QUIET = {"httpx2": "WARNING", "httpcore2": "WARNING", "watchfiles": "WARNING", "asyncio": "WARNING"}
+QUIET = {
+    "uvicorn.access": "WARNING",
+    "httpx2": "WARNING",
+    "httpcore2": "WARNING",
+    "watchfiles": "WARNING",
+    "asyncio": "WARNING",
+}
 
 
 class LineWriter:

@@ -78,7 +78,7 @@ async def on_service_error(request: Request, error: Exception) -> ProblemRespons
 async def on_http_exception(request: Request, error: Exception) -> ProblemResponse:
     """Render what the framework raises: 404 and 405 of the router, 400 for an unreadable body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
-    detail = None if error.detail == HTTPStatus(error.status_code).phrase else str(error.detail)
+    detail = None if str(error.detail).capitalize() == phrase(error.status_code) else str(error.detail)
     return problem(request.scope, error.status_code, detail=detail, headers=error.headers)
 
 

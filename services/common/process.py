@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 from fastapi import FastAPI
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from services.common.logging import configure_logging
 from services.common.management import ManagementServer
@@ -67,6 +68,9 @@ def read_settings(settings: type[S]) -> S:
     except ValidationError as error:
         for sentence in sentences(error):
             print(sentence, file=sys.stderr)  # noqa: T201 - there is no log level yet to log under
+        sys.exit(WRONG_SETTINGS)
+    except SettingsError as error:  # a list or a table that is not JSON
+        print(f"{error}.", file=sys.stderr)  # noqa: T201 - likewise
         sys.exit(WRONG_SETTINGS)
 
 

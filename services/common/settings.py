@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PLACEHOLDERS = ("change", "replace", "placeholder", "example", "your-", "todo", "xxxx", "<")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")  # those of libpq
 COMMON_SECRETS = frozenset({"password", "postgres", "secret", "admin", "test", "none", "null"})
 
 
@@ -28,7 +30,7 @@ def _split_networks(value: object) -> object:
     try:
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
     except ValueError as error:
-        raise ValueError(f"{error}; a comma separated list such as 10.0.0.0/8,fd00::/8 would be right") from None
+        raise ValueError(f"is not a list of networks: {error}; 10.0.0.0/8,fd00::/8 would be right") from None
 
 
 def is_placeholder(secret: str) -> bool:
@@ -56,33 +58,39 @@ def _check_http_url(value: str) -> str:
 
 
 def _check_postgres_url(value: SecretStr) -> SecretStr:
-    right = "postgresql://user:password@host:5432/database would be right"
-    try:
-        parts = urlsplit(value.get_secret_value())
-        _ = parts.port
-    except ValueError:
-        raise ValueError(f"is not a URL (a password needs %-encoding); {right}") from None
-    if parts.scheme != "postgresql":
-        raise ValueError(f"must begin with postgresql:// (the driver is chosen by the service); {right}")
+    parts = _server_url(value, ("postgresql",), "postgresql://user:password@host:5432/database")
     if not parts.path.strip("/"):
-        raise ValueError(f"names no database; {right}")
-    if is_placeholder(parts.password or ""):
-        raise ValueError("holds a placeholder as its password; put the real one")
+        raise ValueError("names no database; postgresql://user:password@host:5432/database would be right")
+    options = dict(parse_qsl(parts.query))
+    mode, ca = options.get("sslmode"), options.get("sslrootcert")
+    if mode is not None and mode not in SSL_MODES:
+        raise ValueError(f"has an unknown sslmode; one of {', '.join(SSL_MODES)} would be right")
+    if mode in {"verify-ca", "verify-full"} and ca is None:
+        raise ValueError(f"has sslmode={mode} without sslrootcert=/path/to/ca.crt to verify against")
+    if ca is not None and not Path(ca).is_file():
+        raise ValueError(f"names sslrootcert={ca}, which is not a file here")
     return value
 
 
 def _check_redis_url(value: SecretStr) -> SecretStr:
-    right = "redis://:password@host:6379/0 would be right"
+    _server_url(value, ("redis", "rediss"), "redis://:password@host:6379/0")
+    return value
+
+
+def _server_url(value: SecretStr, schemes: tuple[str, ...], right: str) -> SplitResult:
+    """Split the URL of a server, refusing what is none. The sentences never quote it: it holds a password."""
     try:
         parts = urlsplit(value.get_secret_value())
         _ = parts.port
     except ValueError:
-        raise ValueError(f"is not a URL (a password needs %-encoding); {right}") from None
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError(f"must begin with redis:// or rediss://; {right}")
+        raise ValueError(f"is not a URL (a password needs %-encoding); {right} would be right") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"must begin with {schemes[0]}://; {right} would be right")
+    if not parts.hostname:
+        raise ValueError(f"names no host; {right} would be right")
     if is_placeholder(parts.password or ""):
         raise ValueError("holds a placeholder as its password; put the real one")
-    return value
+    return parts
 
 
 Network = IPv4Network | IPv6Network
@@ -188,12 +196,15 @@ def tracing_wanted(environ: Mapping[str, str] = os.environ) -> bool:
 
 def sentences(error: ValidationError) -> list[str]:
     """One sentence for each wrong variable, naming it in capitals and never its value."""
-    return [_sentence(".".join(map(str, e["loc"][:1])).upper(), e["type"], e["msg"]) for e in error.errors()]
+    return [_sentence(str(e["loc"][0]).upper() if e["loc"] else "", e["type"], e["msg"]) for e in error.errors()]
 
 
 def _sentence(variable: str, kind: str, message: str) -> str:
-    message = message.removeprefix("Value error, ")
+    text = message.removeprefix("Value error, ")
+    if not variable:
+        return f"{text}."
     if kind == "missing":
         return f"{variable} is not set."
-    text = message[:1].lower() + message[1:] if variable and not message[:2].isupper() else message
-    return f"{variable} is wrong: {text}.".removeprefix(" is wrong: ")
+    if kind == "value_error":
+        return f"{variable} {text}."
+    return f"{variable} is wrong: {text[:1].lower()}{text[1:]}."

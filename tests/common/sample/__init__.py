@@ -1,0 +1,1 @@
+"""A small service made of nothing but `services.common`, for its tests."""

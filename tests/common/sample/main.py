@@ -1,0 +1,116 @@
+"""Endpoints that do what a test wants to see handled."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, ClassVar
+
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
+
+from services.common.app import Lifespan, create_service
+from services.common.exceptions import ConflictError, UnavailableError
+from services.common.schemas import STORABLE, Text
+from services.common.settings import ServiceSettings
+
+router = APIRouter(prefix="/v1/sample")
+ANSWER = "hello"  # a test of reloading edits this line in a copy
+
+
+class SampleSettings(ServiceSettings):
+    """Nothing of its own but a number that must be there in one test."""
+
+    service_name: ClassVar[str] = "sample"
+
+    fail_at: str = ""
+
+
+class Thing(BaseModel):
+    """A body with limits."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=20), STORABLE]
+    note: Text = ""
+    count: int = Field(default=0, ge=0, le=100)
+
+
+@router.get("/ping")
+async def ping() -> dict[str, Any]:
+    return {"answer": ANSWER, "pid": os.getpid()}
+
+
+@router.get("/client")
+async def client(request: Request) -> dict[str, Any]:
+    return {"client": request.state.client_address}
+
+
+@router.get("/slow/{seconds}")
+async def slow(seconds: float) -> dict[str, float]:
+    await asyncio.sleep(seconds)
+    return {"slept": seconds}
+
+
+@router.get("/block/{seconds}")
+async def block(seconds: float) -> dict[str, float]:
+    time.sleep(seconds)  # noqa: ASYNC251 - the wrong that a test wants to see
+    return {"blocked": seconds}
+
+
+@router.post("/things", status_code=201)
+async def make_thing(thing: Thing) -> Thing:
+    return thing
+
+
+@router.post("/raw")
+async def raw(request: Request) -> dict[str, int]:
+    return {"bytes": len(await request.body())}
+
+
+@router.post("/unread")
+async def unread() -> dict[str, bool]:
+    return {"read": False}
+
+
+@router.get("/list")
+async def list_things(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> dict[str, int]:
+    return {"limit": limit}
+
+
+@router.get("/fail/{how}")
+async def fail(how: str) -> None:
+    errors: dict[str, Exception] = {
+        "conflict": ConflictError("the name is taken"),
+        "unavailable": UnavailableError("the store is away", retry_after_seconds=7),
+        "teapot": HTTPException(418, "short and stout", headers={"X-Pot": "yes"}),
+        "odd": HTTPException(499, "nobody named this one"),
+        "bug": RuntimeError("password=hunter2"),
+    }
+    raise errors[how]
+
+
+@router.get("/half")
+async def half() -> StreamingResponse:
+    async def lines() -> AsyncIterable[bytes]:
+        yield b"one\n"
+        raise RuntimeError("broke in the middle")
+
+    return StreamingResponse(lines())
+
+
+def create_app(settings: SampleSettings | None = None, lifespan: Lifespan | None = None) -> FastAPI:
+    """Build the application of the sample service."""
+    settings = settings or SampleSettings()
+
+    @asynccontextmanager
+    async def default(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        if settings.fail_at == "start":
+            raise RuntimeError("the store cannot be opened")
+        yield {}
+        if settings.fail_at == "end":
+            raise RuntimeError("the store cannot be closed")
+
+    return create_service(settings, title="Sample", routers=[router], lifespan=lifespan or default)
