@@ -69,7 +69,7 @@ class ItemService:
     async def list(self, query: ItemList) -> ItemPage:
         """Read one page; raises BadCursorError."""
         listing = self._listing(query)
-        after = self._cursors.read(query.cursor, listing) if query.cursor else None
+        after = self._cursors.read(query.cursor, listing) if query.cursor is not None else None
         rows = await self._items.list(query, self._owner, after)
         page, more = rows[: query.limit], rows[query.limit :]
         return ItemPage(
