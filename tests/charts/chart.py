@@ -20,6 +20,8 @@ GIVEN = Path(__file__).parent / "given.yaml"
 EVERYTHING = Path(__file__).parent / "everything.yaml"
 """Every key of the values that can be set at once, set."""
 RENDER_SECONDS = 60
+KUBERNETES = "1.37.0"
+"""A Helm built from source takes itself for one of a very old cluster."""
 
 Manifest = dict[str, Any]
 
@@ -60,6 +62,7 @@ class Chart:
     ) -> str:
         """What `helm template` prints."""
         command = [str(self.helm), "template", release, str(CHART), "--namespace", "slipway"]
+        command += ["--kube-version", KUBERNETES]
         documents = []
         for value in ([GIVEN] if given else []) + list(values):
             match value:

@@ -22,6 +22,11 @@
 {{- end -}}
 {{- end -}}
 {{- include "slipway.validateStores" . -}}
+{{- range $parameter := list "max_connections" "listen_addresses" "unix_socket_directories" -}}
+{{- if hasKey $root.Values.postgres.parameters $parameter -}}
+{{- fail (printf "postgres.parameters.%s: the chart sets this one itself; for max_connections there is postgres.maxConnections." $parameter) -}}
+{{- end -}}
+{{- end -}}
 {{- include "slipway.validateConnections" . -}}
 {{- if and .Values.tracing.endpoint (not .Values.tracing.peers) .Values.networkPolicies.enabled -}}
 {{- fail "tracing.endpoint is set and tracing.peers is empty: say where the collector is, or the network policies keep every trace inside." -}}

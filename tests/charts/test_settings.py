@@ -1,0 +1,130 @@
+"""The chart's variables and the fields of the settings classes are the same, both ways."""
+
+import base64
+from typing import Any
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from services.common.settings import MigrationSettings
+from services.issuer.settings import IssuerSettings
+from services.items.settings import ItemsSettings
+from tests.charts.chart import Chart, Manifest, Objects, containers
+from tests.charts.conftest import environment
+
+SETTINGS: dict[str, type[BaseSettings]] = {"items": ItemsSettings, "issuer": IssuerSettings}
+"""By the last part of the image's repository."""
+TRACED: dict[str, Any] = {
+    "tracing": {"endpoint": "http://collector:4318", "peers": [{"podSelector": {}}]}
+}
+FIXED = {"HOST", "PORT", "MANAGEMENT_PORT"}
+"""The chart's ports are what the defaults say: another one would leave the probes alone with it."""
+LEFT_TO_ENV = {
+    "LIVENESS_SECONDS", "MAX_BODY_BYTES", "DATABASE_POOL_TIMEOUT_SECONDS", "DATABASE_STATEMENT_TIMEOUT_SECONDS",
+    "CACHE_SOFT_LIFETIME_SECONDS", "CACHE_HARD_LIFETIME_SECONDS", "TOKEN_LIFETIME_SECONDS",
+    "DATABASE_LOCK_TIMEOUT_SECONDS",
+}  # fmt: skip
+"""With a default that suits every cluster; `services.<name>.env` changes one."""
+READ_BY_OPENTELEMETRY = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session", params=["dev", "production"])
+def traced(chart: Chart, request: pytest.FixtureRequest) -> Objects:
+    """An environment with traces on."""
+    return chart.render(environment(request.param), TRACED)
+
+
+def environ(objects: Objects, container: Manifest) -> dict[str, str]:
+    """The variables as the process sees them, Secrets looked up."""
+    result = {}
+    for variable in container["env"]:
+        if "value" in variable:
+            result[variable["name"]] = variable["value"]
+        else:
+            reference = variable["valueFrom"]["secretKeyRef"]
+            encoded = objects.one("Secret", reference["name"])["data"][reference["key"]]
+            result[variable["name"]] = base64.b64decode(encoded).decode()
+    return result
+
+
+def processes(objects: Objects) -> list[tuple[type[BaseSettings], dict[str, str]]]:
+    """Settings class and environment of every process of a service."""
+    found = []
+    for owner, pod in objects.pods():
+        for container in containers(pod):
+            repository = container["image"].rsplit(":", 1)[0].rsplit("/", 1)[1]
+            if container.get("args") == ["migrate"]:
+                found.append((MigrationSettings, environ(objects, container)))
+            elif container.get("args") == ["serve"]:
+                assert repository in SETTINGS, f"{owner}: name the settings of {repository} above"
+                found.append((SETTINGS[repository], environ(objects, container)))
+    return found
+
+
+def fields(settings: type[BaseSettings]) -> set[str]:
+    """The variables that the class reads."""
+    return {name.upper() for name in settings.model_fields}
+
+
+def test_the_processes_of_every_service_are_found(dev: Objects) -> None:
+    assert sorted(settings.__name__ for settings, _ in processes(dev)) == [
+        "IssuerSettings",
+        "ItemsSettings",
+        "MigrationSettings",
+    ]
+
+
+def test_every_variable_of_the_chart_is_read_by_somebody(traced: Objects) -> None:
+    for settings, env in processes(traced):
+        assert env.keys() - fields(settings) <= READ_BY_OPENTELEMETRY, settings.__name__
+
+
+def test_every_field_without_a_default_is_set_by_the_chart(traced: Objects) -> None:
+    for settings, env in processes(traced):
+        required = {name.upper() for name, field in settings.model_fields.items() if field.is_required()}
+        assert required <= env.keys(), settings.__name__
+
+
+def test_every_other_field_is_set_too_or_listed_here(chart: Chart) -> None:
+    seen: dict[type[BaseSettings], set[str]] = {}
+    for name in ("dev", "production"):
+        for settings, env in processes(chart.render(environment(name))):
+            seen.setdefault(settings, set()).update(env)
+
+    for settings, variables in seen.items():
+        left = fields(settings) - variables - LEFT_TO_ENV - FIXED
+        if settings is MigrationSettings:
+            left -= {"DATABASE_POOL_SIZE"}  # one connection
+        assert left == set(), settings.__name__
+
+
+def test_what_is_listed_exists_and_is_not_set_by_the_chart(dev: Objects) -> None:
+    known = {name for settings, _ in processes(dev) for name in fields(settings)}
+    set_by_chart = {name for _, env in processes(dev) for name in env}
+
+    assert known >= LEFT_TO_ENV | FIXED
+    assert set_by_chart.isdisjoint(LEFT_TO_ENV | FIXED)
+
+
+def test_the_settings_accept_what_the_chart_says(traced: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    for settings, env in processes(traced):
+        with monkeypatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+
+            read = settings().model_dump(mode="json")
+
+        assert str(read["log_level"]) == env["LOG_LEVEL"]
+        assert read["environment"] == env["ENVIRONMENT"]
+
+
+def test_ports_of_the_chart_are_those_of_the_settings(dev: Objects) -> None:
+    for deployment in dev.kind("Deployment").values():
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert ports == {
+            "http": ItemsSettings.model_fields["port"].default,
+            "management": ItemsSettings.model_fields["management_port"].default,
+        }

@@ -1,0 +1,295 @@
+"""What values the chart takes, and the sentences with which it refuses the others."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts.chart import CHART, ENVIRONMENTS, EVERYTHING, Chart, Refused
+from tests.charts.conftest import environment
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+OPEN = {"/$defs/service/properties/affinity"}
+"""Kubernetes' own shapes, which the API server checks better than a copy of them here."""
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema, or what it refers to."""
+    return SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+
+
+def schema_paths(schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    """`postgres.image.tag` for every key that the schema knows, down to lists and free maps."""
+    for key, value in resolved(schema).get("properties", {}).items():
+        yield f"{path}{key}"
+        yield from schema_paths(value, f"{path}{key}.")
+
+
+def value_paths(values: dict[str, Any], schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The same for every key that the values set."""
+    known = resolved(schema).get("properties", {})
+    for key, value in values.items():
+        if key in known:
+            yield f"{path}{key}"
+            if isinstance(value, dict):
+                yield from value_paths(value, known[key], f"{path}{key}.")
+
+
+def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every part of the schema that describes an object, with its place."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield path, schema
+        for key, value in schema.items():
+            yield from objects(value, f"{path}/{key}")
+
+
+def test_values_and_schema_know_the_same_keys() -> None:
+    # the requests and limits of the defaults name only what they set
+    unset = {path for path in schema_paths(SCHEMA) if path.split(".")[-1] in {"cpu", "memory", "ephemeral-storage"}}
+
+    assert set(schema_paths(SCHEMA)) - unset == set(value_paths(VALUES, SCHEMA)) - unset
+
+
+def test_the_file_with_everything_on_sets_every_key() -> None:
+    everything = yaml.safe_load(EVERYTHING.read_text())
+    optional = {path for path in schema_paths(SCHEMA) if path.endswith(".ephemeral-storage")}
+
+    assert set(schema_paths(SCHEMA)) - optional <= set(value_paths(everything, SCHEMA))
+
+
+def test_the_schema_is_closed_everywhere() -> None:
+    for path, part in objects(SCHEMA):
+        assert part.get("additionalProperties", True) is not True or path in OPEN, path
+
+
+def test_environments_only_say_what_differs() -> None:
+    for file in ENVIRONMENTS.glob("*.yaml"):
+        for path, value in leaves(yaml.safe_load(file.read_text())):
+            assert (path, value) not in set(leaves(VALUES)), f"{file.name}: {path}"
+
+
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted path, value as text) of everything that is no map."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", str(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("replicas", 1),
+        ("postgres.hots", "db"),
+        ("global.image.repository", "x"),
+        ("defaults.replica", 1),
+        ("services.items.replica", 1),
+        ("services.items.autoscaling.max", 3),
+        ("services.items.database.pool", 3),
+        ("services.items.image.registry", "x"),
+        ("services.items.secretEnv.CURSOR_KEY.secret", "x"),
+        ("networkPolicies.dns.port", 53),
+        ("ingress.host", "x"),
+    ],
+)
+def test_an_unknown_key_is_refused_by_name(chart: Chart, path: str, value: object) -> None:
+    where, key = path.rsplit(".", 1) if "." in path else ("", path)
+
+    sentence = refusal(chart, nested(path, value))
+
+    assert f"at '/{where.replace('.', '/')}'" in sentence.replace("at ''", "at '/'")
+    assert f"additional properties '{key}' not allowed" in sentence
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("services.items.migrate", "yes", "at '/services/items/migrate': got string, want boolean"),
+        ("services.items.uses", ["mysql"], "value must be one of 'postgres', 'cache', 'state'"),
+        ("services.items.tokens", "verfy", "at '/services/items/tokens': value must be one of"),
+        ("services.items.autoscaling.driver", "vpa", "at '/services/items/autoscaling/driver'"),
+        ("services.items.autoscaling.minReplicas", 0, "at '/services/items/autoscaling/minReplicas'"),
+        ("services.items.env", {"LOG": 5}, "at '/services/items/env/LOG': got number, want string"),
+        ("services.items.env", {"log-level": "x"}, "'/services/items/env': additional properties 'log-level' not allowed"),
+        ("services.items.egress", [{"ports": [{"port": 443}]}], "missing property 'to'"),
+        ("services.items.egress", [{"to": []}], "at '/services/items/egress/0/to'"),
+        ("services.items.paths", ["v1/items"], "at '/services/items/paths/0'"),
+        ("services.items.image.digest", "sha256:abc", "at '/services/items/image/digest'"),
+        ("services.items.drainSeconds", -1, "at '/services/items/drainSeconds'"),
+        ("services.Items", {}, "at '/services': additional properties 'Items' not allowed"),
+        ("services.much-too-long-for-a-name", {}, "at '/services': additional properties"),
+        ("cache.password", "it's", "at '/cache/password'"),
+        ("cache.password", "short", "at '/cache/password'"),
+        ("cache.maxMemory", "128MiB", "at '/cache/maxMemory'"),
+        ("cache.url", "http://cache", "at '/cache/url'"),
+        ("postgres.rotation", "one", "at '/postgres/rotation'"),
+        ("postgres.parameters", {"max_connections": "5"}, "postgres.parameters.max_connections: the chart sets this one itself"),
+        ("environment", "staging", "at '/environment'"),
+        ("trustedProxies", ["10.0.0.1"], "at '/trustedProxies/0'"),
+        ("tracing.ratio", "2", "at '/tracing/ratio'"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_its_place(
+    chart: Chart, path: str, value: object, sentence: str
+) -> None:
+    assert sentence in refusal(chart, nested(path, value))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"origin": ""}, 'origin is "": set the public address'),
+        ({"origin": "http://slipway.example.com"}, "origin is"),
+        ({"origin": "https://slipway.example.com/api"}, "origin is"),
+        ({"environment": "production"}, "services.auth.developmentOnly is true, which needs environment: development"),
+        ({"environment": "production", "services.auth.developmentOnly": False, "services.items.reload": True},
+         "services.items.reload is true, which needs environment: development"),
+        ({"services.items.calls": ["auht"]}, "services.items.calls: there is no service auht; there are auth, items."),
+        ({"services.items.calls": ["auth", "items"]}, "services.items.calls: a service does not call itself"),
+        ({"services.items.calls": []}, "put auth into services.items.calls, or set tokens.jwksUrl"),
+        ({"services.items.calls": [], "tokens.jwksUrl": "https://id.example.com/jwks"}, "services.items.egress is empty"),
+        ({"services.items.uses": ["cache"]}, "services.items.migrate is true but postgres is not among"),
+        ({"services.items.autoscaling.minReplicas": 4}, "minReplicas is 4, more than maxReplicas, 3"),
+        ({"defaults.resources.requests.cpu": None},
+         "services.items.resources.requests.cpu is missing"),
+        ({"services.items.env.ISSUER": "x"}, "services.items.env.ISSUER: the chart sets this variable itself"),
+        ({"services.items.env.CURSOR_KEY": "x"}, "services.items.env.CURSOR_KEY: the chart sets this variable itself"),
+        ({"services.items.secretEnv.DATABASE_URL": {"value": "x"}}, "services.items.secretEnv.DATABASE_URL"),
+        ({"services.items.secretEnv.CURSOR_KEY": {"existingSecret": "a"}}, "value and existingSecret exclude each other"),
+        ({"services.auth.paths": ["/v1/items"]}, "services.items.paths: /v1/items is already routed to auth"),
+        ({"services.cache": {}}, "services.cache: the name cache is taken"),
+        ({"services.items-migrate": {}}, "services.items-migrate: names that end in -migrate"),
+        ({"services.items.database.poolSize": 20}, "postgres.maxConnections is 100 and the release can need 126"),
+        ({"postgres.host": "db.example.com"}, "postgres.host is set and postgres.deploy is true"),
+        ({"postgres.deploy": False}, "postgres.deploy is false and postgres.host is empty"),
+        ({"postgres.deploy": False, "postgres.host": "db.example.com"}, "postgres.peers is empty"),
+        ({"cache.deploy": False}, "cache.deploy is false and cache.url is empty"),
+        ({"cache.deploy": False, "cache.url": "redis://c"}, "cache.peers is empty"),
+        ({"tracing.endpoint": "http://collector:4318"}, "tracing.peers is empty"),
+    ],
+)  # fmt: skip
+def test_an_impossible_combination_is_refused_with_a_sentence(
+    chart: Chart, changes: dict[str, object], sentence: str
+) -> None:
+    values: dict[str, Any] = {}
+    for path, value in changes.items():
+        merge(values, nested(path, value))
+
+    assert sentence in refusal(chart, values)
+
+
+def test_a_release_name_that_leaves_no_room_is_refused(chart: Chart) -> None:
+    with pytest.raises(Refused, match="names of its objects have room for 25"):
+        chart.render(environment("dev"), release="r" * 26)
+
+
+def test_connections_are_counted_to_the_last_one(chart: Chart) -> None:
+    needed = 4 + 2 * 3 * 8 + 2  # administrator and roles, items twice over, its migration
+
+    chart.render(environment("dev"), f"postgres.maxConnections={needed}")
+    with pytest.raises(Refused, match=f"is {needed - 1} and the release can need {needed} "):
+        chart.render(environment("dev"), f"postgres.maxConnections={needed - 1}")
+
+
+def test_a_fourth_service_is_a_few_lines(chart: Chart) -> None:
+    worker = {"calls": ["items"], "uses": ["state"]}
+
+    rendered = chart.render(environment("dev"), {"services": {"worker": worker}})
+
+    names = {o["kind"] for o in rendered if o["metadata"]["name"] == "slipway-worker"}
+    assert names == {"Deployment", "Service", "ServiceAccount", "HorizontalPodAutoscaler", "PodDisruptionBudget",
+                     "NetworkPolicy"}  # fmt: skip
+
+
+def test_a_service_set_to_null_is_gone(chart: Chart) -> None:
+    rendered = chart.render(environment("dev"), {"services": {"items": None}})
+
+    assert [o["metadata"]["name"] for o in rendered if "items" in o["metadata"]["name"]] == []
+    assert not any(job for job in rendered.kind("Job"))
+
+
+def test_the_edge_routes_public_paths_and_nothing_else(chart: Chart) -> None:
+    rendered = chart.render(environment("dev"), {"services": {"worker": {"paths": ["/v1/work"]}}})
+    (rule,) = rendered.one("Ingress", "slipway")["spec"]["rules"]
+
+    assert rule["host"] == "slipway.localhost"
+    assert {p["path"]: p["backend"]["service"]["name"] for p in rule["http"]["paths"]} == {
+        "/v1/items": "slipway-items",
+        "/oauth2": "slipway-auth",
+        "/.well-known": "slipway-auth",
+    }
+
+
+def test_a_public_service_without_paths_gets_every_path(chart: Chart) -> None:
+    gateway = {"public": True, "calls": ["items"]}
+    values = {"services": {"gateway": gateway, "items": {"public": False}, "auth": {"public": False}}}
+
+    (rule,) = chart.render(environment("dev"), values).one("Ingress", "slipway")["spec"]["rules"]
+
+    assert [(p["path"], p["backend"]["service"]["name"]) for p in rule["http"]["paths"]] == [("/", "slipway-gateway")]
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        ({}, "slipway/items:0.1.0"),
+        ({"global.image.registry": "r.example:5000/team/"}, "r.example:5000/team/slipway/items:0.1.0"),
+        ({"global.image.tag": "9"}, "slipway/items:9"),
+        ({"global.image.tag": "9", "global.image.tags": {"items": "8"}}, "slipway/items:8"),
+        ({"global.image.tag": "9", "services.items.image.tag": "7"}, "slipway/items:7"),
+        ({"services.items.image.repository": "own/items"}, "own/items:0.1.0"),
+        ({"services.items.image.digest": "sha256:" + "a" * 64}, "slipway/items:0.1.0@sha256:" + "a" * 64),
+    ],
+)
+def test_an_image_is_named_by_registry_repository_tag_and_digest(
+    chart: Chart, image: dict[str, object], reference: str
+) -> None:
+    values: dict[str, Any] = {}
+    for path, value in image.items():
+        merge(values, nested(path, value))
+
+    rendered = chart.render(environment("dev"), values)
+
+    for kind, name in (("Deployment", "slipway-items"), ("Job", "slipway-items-migrate-")):
+        assert rendered.starting(kind, name)["spec"]["template"]["spec"]["containers"][0]["image"] == reference
+
+
+def test_reload_puts_the_code_where_the_pod_may_write(chart: Chart) -> None:
+    rendered = chart.render(environment("dev"), "services.items.reload=true")
+    spec = rendered.one("Deployment", "slipway-items")["spec"]["template"]["spec"]
+    (copy,), (serve,) = spec["initContainers"], spec["containers"]
+
+    assert serve["args"] == ["serve", "--reload"]
+    assert {"name": "code", "mountPath": "/app/services"} in serve["volumeMounts"]
+    assert copy["image"] == serve["image"]
+    assert copy["command"] == ["cp", "-R", "/app/services/.", copy["volumeMounts"][0]["mountPath"]]
+
+
+def nested(path: str, value: object) -> dict[str, Any]:
+    """`a.b` and 1 as {"a": {"b": 1}}."""
+    *outer, last = path.split(".")
+    result: dict[str, Any] = {last: value}
+    for key in reversed(outer):
+        result = {key: result}
+    return result
+
+
+def merge(values: dict[str, Any], more: dict[str, Any]) -> None:
+    """Lay more over values, map by map."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            merge(values[key], value)
+        else:
+            values[key] = value
+
+
+def refusal(chart: Chart, values: dict[str, Any]) -> str:
+    """The sentence with which the values over those of dev are refused."""
+    with pytest.raises(Refused) as refused:
+        chart.render(environment("dev"), values)
+    return str(refused.value)
