@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from k8s.node import api, archives, cluster, images, packages, paths, tools
+from k8s.node import api, archives, cluster, images, leftovers, packages, paths, tools
 from k8s.node.errors import NodeError, sentence
 from k8s.node.progress import printer
 
@@ -84,7 +84,7 @@ def _status(_: argparse.Namespace) -> int:
         print(f"{part:20} {pid or 'not running'}")
     if parts["apiserver"]:
         print(api.kubectl("get", "nodes,deployments,pods", "-A", "-o", "wide", check=False).stdout)
-    elif found := cluster.left_over():
+    elif found := leftovers.find():
         print("left over, which `down` removes:", *found, sep="\n  ")
     return 0 if all(parts.values()) else 1
 

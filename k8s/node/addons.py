@@ -10,6 +10,7 @@ from k8s.node import api, containerd, files, paths, tools
 from k8s.node.archives import Archive
 from k8s.node.errors import NodeError
 from k8s.node.processes import wait
+from k8s.node.progress import Progress
 
 NAMESPACES = ("kube-system", "local-path-storage", "ingress")
 GATEWAY_API = "sigs.k8s.io/gateway-api"
@@ -72,7 +73,7 @@ def _apply(text: str) -> None:
     wait("add-ons applied", attempt, part="apiserver", seconds=45)
 
 
-def wait_available() -> None:
+def wait_available(progress: Progress) -> None:
     """Wait until the add-ons run here and now; what etcd remembers of the last run does not count."""
     try:
         wait("add-ons available", _unavailable, part="kubelet", seconds=120)
@@ -81,6 +82,7 @@ def wait_available() -> None:
             api.kubectl("-n", space, "get", "pods,events", "-o", "wide", check=False).stdout for space in NAMESPACES
         ]
         raise NodeError(str(error), details="\n".join([error.details, *found])) from error
+    progress("add-ons available; waiting for the first metrics")
     wait("resource metrics", api.succeeds("top", "node"), part="policies", seconds=90)
 
 

@@ -15,6 +15,7 @@ from k8s.node import (
     control_plane,
     files,
     kubelet,
+    leftovers,
     mounts,
     network,
     packages,
@@ -67,7 +68,7 @@ def up(progress: Progress = silent) -> None:
         _start(images, progress)
         addons.apply(images)
         progress("add-ons applied; waiting until they run")
-        addons.wait_available()
+        addons.wait_available(progress)
         progress(f"node ready {time.monotonic() - begin:.0f} s after its programs were there")
 
 
@@ -76,7 +77,7 @@ def _start(images: dict[str, Archive], progress: Progress) -> None:
     start_registry()
     containerd.start_containerd(images["pause"].ref)
     with ThreadPoolExecutor(1) as pool:  # importing images and starting the API server take the same time
-        loading = pool.submit(_load, images)
+        loading = pool.submit(containerd.load, {image.ref: image.file for image in images.values()})
         control_plane.start_apiserver()
         progress("API server ready")
         control_plane.start_controllers()
@@ -86,11 +87,6 @@ def _start(images: dict[str, Archive], progress: Progress) -> None:
     kubelet.start_proxy()
     kubelet.start_policies()
     progress("node ready, service rules in place")
-
-
-def _load(images: dict[str, Archive]) -> None:
-    for image in images.values():
-        containerd.load(image.file, image.ref)
 
 
 def _refuse_non_root() -> None:
@@ -135,7 +131,7 @@ def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
         network.remove()
         if stuck := processes.CGROUPS.remove():
             raise NodeError(f"control groups that cannot be removed: {'; '.join(stuck)}")
-        _remove_outside()
+        leftovers.remove_outside()
         for name in MADE:
             if not (keep_data and name in KEPT):
                 _delete(paths.state() / name)
@@ -153,21 +149,10 @@ def _stop_parts(progress: Progress) -> None:
         return
     progress("stopping")
     for part in ("policies", "proxy", "kubelet", "controller-manager", "scheduler", "apiserver", "registry"):
-        processes.stop(part, seconds=5)
+        processes.stop(part, seconds=2)  # the API server would wait longer for watches that nobody ends
     processes.stop("etcd", seconds=20)
+    progress("stopping containers")
     processes.end_all()
-
-
-def _remove_outside() -> None:
-    """What containerd and the kubelet put outside the state folder whatever their settings."""
-    for socket in containerd.shim_sockets():
-        socket.unlink(missing_ok=True)
-    for link in Path("/var/log/containers").glob("*.log"):
-        if link.is_symlink() and link.readlink().is_relative_to(paths.state()):
-            link.unlink()
-    for folder in ("/run/containerd/s", "/run/containerd", "/var/log/containers"):
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()  # fails when something of others is in it
 
 
 def _delete(path: Path) -> None:
@@ -183,21 +168,6 @@ def _delete(path: Path) -> None:
 def status() -> dict[str, int | None]:
     """Each part and the id of its process, None when it does not run."""
     return {part: processes.running(part) for part in PARTS}
-
-
-def left_over() -> list[str]:
-    """What a `down` should not leave: processes, mounts, network, control groups, links, sockets."""
-    links = [
-        f"link {link}" for link in Path("/var/log/containers").glob("*.log")
-        if link.is_symlink() and link.readlink().is_relative_to(paths.state())
-    ]  # fmt: skip
-    return [
-        *(f"process {pid}" for pid in sorted(processes.everything())),
-        *(f"mount {point}" for point in mounts.below([paths.state(), paths.cache()])),
-        *network.left_over(),
-        *(f"control group {folder}" for folder in processes.CGROUPS.left_over()),
-        *links,
-    ]
 
 
 def is_running() -> bool:

@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from k8s.node import files, paths, tools
@@ -42,15 +44,20 @@ def running_containers() -> set[str]:
     return {line.split()[0] for line in lines if line.split()[2:3] == ["RUNNING"]}
 
 
-def load(archive: Path, ref: str) -> None:
-    """Import an image archive as `ref` unless that very archive was imported before."""
+def load(images: Mapping[str, Path]) -> None:
+    """Import image archives (by the image's name) unless those very archives were imported before."""
     marks_file = paths.state() / "containerd" / "loaded.json"
     marks: dict[str, str] = json.loads(marks_file.read_text()) if marks_file.exists() else {}
-    if marks.get(ref) == archive.name and ref in ctr("images", "ls", "-q").stdout.split():
-        return
+    present = set(ctr("images", "ls", "-q").stdout.split())
+    wanted = {ref: file for ref, file in images.items() if marks.get(ref) != file.name or ref not in present}
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(_import, wanted, wanted.values()))
+    files.write(marks_file, {ref: file.name for ref, file in images.items()})
+
+
+def _import(ref: str, archive: Path) -> None:
     ctr("images", "import", str(archive))
     ctr("images", "label", ref, PIN)
-    files.write(marks_file, marks | {ref: archive.name})
 
 
 def _cni() -> dict[str, object]:
@@ -72,6 +79,10 @@ root = "{paths.state()}/containerd"
 state = "{paths.run()}/containerd"
 [grpc]
   address = "{paths.containerd_socket()}"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true                   # it would listen outside the state folder
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{paths.state()}/containerd/opt"
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "{sandbox_image}"
 [plugins."io.containerd.cri.v1.images".registry]

@@ -38,7 +38,7 @@ def ensure_servers(progress: Progress = silent) -> dict[str, tuple[str, Path]]:
     for name, (ref, seconds) in SERVERS.items():
         recipe = RECIPES / f"{name}.Dockerfile"
         version = files.digest([recipe, _python_digest()])
-        archive = paths.cache() / "images" / f"{name}-{version}.tar"
+        archive = paths.cache() / "images" / f"{name}-{version}.oci.tar"
         if not archive.exists():
             ensure_python(progress)
             progress(f"building the image {ref} from Debian {SUITE}: about {seconds} s")
@@ -138,7 +138,11 @@ def _save(ref: str, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     draft = archive.with_name(f".{archive.name}")
     draft.unlink(missing_ok=True)  # buildah appends to an existing archive
-    run(_buildah("push", "-q", ref, f"docker-archive:{draft}:{ref}"), env=_environment(), timeout_seconds=600)
+    run(
+        _buildah("push", "-q", "--compression-format=zstd", ref, f"oci-archive:{draft}:{ref}"),
+        env=_environment(),
+        timeout_seconds=600,
+    )
     draft.replace(archive)
     for older in archive.parent.glob(f"{archive.name.split('-')[0]}-*.tar"):
         if older != archive:

@@ -89,6 +89,10 @@ def remove() -> None:
     if NAMESPACE.exists():
         run(["ip", "netns", "del", NAME], check=False)
         NAMESPACE.unlink(missing_ok=True)
+    folder = NAMESPACE.parent
+    if folder.is_dir() and not any(folder.iterdir()):  # the folder itself is a mount that `ip netns add` made
+        run(["umount", folder], check=False)
+        folder.rmdir()
 
 
 def left_over() -> list[str]:
