@@ -6,7 +6,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SERVICES := items issuer
+# a folder with a __main__.py is a service; it has an extra in pyproject.toml when it needs more than common does
+SERVICES := $(patsubst services/%/__main__.py,%,$(wildcard services/*/__main__.py))
+extra = $(if $(shell grep -E '^$(1) = \[' pyproject.toml),--extra $(1))
 T ?=
 
 ##@ Use it
@@ -48,11 +50,11 @@ test: install packages ## Every test that needs no cluster; T=tests/items picks 
 
 .PHONY: e2e
 e2e: install up ## The tests that need a cluster, on the one of `make up`
-	$(BIN)/pytest -m "e2e and not full" tests/e2e $(T)
+	$(BIN)/pytest -m "e2e and not full" $(or $(T),tests/e2e)
 
 .PHONY: e2e-full
 e2e-full: install up ## The same and the long ones: scaling down, two releases, reinstall
-	$(BIN)/pytest -m e2e tests/e2e $(T)
+	$(BIN)/pytest -m e2e $(or $(T),tests/e2e)
 
 ##@ Work on it
 .PHONY: format
@@ -80,9 +82,9 @@ tools: ## The Go tools of the local Kubernetes, built once and kept in the cache
 
 .PHONY: lock
 lock: install ## Resolve requirements/*.txt again from pyproject.toml
-	@for s in $(SERVICES); do $(LOCK) --extra $$s -o requirements/$$s.txt; done
-	@$(LOCK) $(SERVICES:%=--extra %) --group test -o requirements/test.txt
-	@$(LOCK) $(SERVICES:%=--extra %) --group dev -o requirements/dev.txt
+	@$(foreach s,$(SERVICES),$(LOCK) $(call extra,$(s)) -o requirements/$(s).txt;)
+	@$(LOCK) --all-extras --group test -o requirements/test.txt
+	@$(LOCK) --all-extras --group dev -o requirements/dev.txt
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock" pyproject.toml
