@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> None:
         case "push":
             push(arguments.registry, arguments.tag, printer())
         case "dev":
-            dev.dev(printer())
+            dev.dev(arguments.verb, printer())
         case "build-artifact":
             dev.build_artifact(arguments.service, dict(os.environ))
         case "forward":
@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("up", help="a Kubernetes on this machine with Slipway on it")
     commands.add_parser("down", help="take it away").add_argument("--keep-data", action="store_true")
     commands.add_parser("status", help="what is there")
-    commands.add_parser("dev", help="Skaffold: edits reach the pods as you save")
+    developing = commands.add_parser("dev", help="Skaffold: edits reach the pods as you save")
+    developing.add_argument("verb", nargs="?", default="dev", choices=["dev", "run"])
     pushing = commands.add_parser("push", help="build and push the images for any cluster")
     pushing.add_argument("--registry", default="")
     pushing.add_argument("--tag", default="")

@@ -14,7 +14,7 @@ from k8s.node import tools
 from k8s.node.progress import Progress
 
 
-def dev(progress: Progress, verb: str = "dev") -> None:
+def dev(verb: str, progress: Progress) -> None:
     """Run Skaffold on the local cluster until Ctrl-C; the release stays, `make up` makes it plain again."""
     with exclusive("dev"):
         cluster = start_cluster(progress)
@@ -35,7 +35,7 @@ def skaffold(cluster: Cluster, verb: str, progress: Progress) -> tuple[list[str]
     target += [f"--default-repo={cluster.registry}"] if cluster.registry else []
     environment = {**os.environ, "SKAFFOLD_UPDATE_CHECK": "false"}
     if cluster.provider == "node":
-        progress("tools: skaffold and helm 3 (built once, about 5 minutes)")
+        progress("tools: skaffold and helm 3 (built when first asked for: about 5 minutes)")
         environment["PATH"] = f"{_helm3_folder(cluster, progress)}:{environment['PATH']}"
     program = tools.path("skaffold", progress) if cluster.provider == "node" else commands.on_path("skaffold")
     profile = ["--profile=node"] if not images.with_docker() else []
