@@ -67,7 +67,7 @@ class RemoteKeys:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 keys = parse_keys(await self._download())
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, JoseError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
             log.warning("key_set_not_fetched", url=self.url, reason=f"{type(error).__name__}: {error}")
             return False
         self._keys, self._fetched_at = keys, self._clock()
@@ -95,18 +95,24 @@ def parse_keys(document: object) -> dict[str, RSAKey]:
     """The signing keys of a JWK set by key id; others, and RSA keys too short, are left out. Raises ValueError."""
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a JWK set: an object with a list of keys would be right")  # noqa: TRY004 - of data
-    usable = {}
-    for entry in document["keys"]:
-        if not isinstance(entry, dict) or entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
-            continue
-        kid, public = entry.get("kid"), {name: entry[name] for name in ("kty", "n", "e") if name in entry}
-        with suppress(JoseError, ValueError, TypeError):
-            key = RSAKey.import_key(public)
-            if isinstance(kid, str) and key.raw_value.key_size >= MIN_KEY_BITS:
-                usable[kid] = key
+    usable = {entry["kid"]: key for entry in document["keys"] if (key := _signing_key(entry)) is not None}
     if not usable:
         raise ValueError(f"holds no RSA signing key of {MIN_KEY_BITS} bits or more with a kid")
     return usable
+
+
+def _signing_key(entry: object) -> RSAKey | None:
+    if not isinstance(entry, dict) or entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
+        return None
+    kid, modulus, exponent = entry.get("kid"), entry.get("n"), entry.get("e")
+    if not isinstance(kid, str) or not isinstance(modulus, str) or not isinstance(exponent, str):
+        return None
+    if len(modulus) * 6 < MIN_KEY_BITS:  # base64: six bits a character
+        return None
+    try:
+        return RSAKey.import_key({"kty": "RSA", "n": modulus, "e": exponent})
+    except (JoseError, ValueError):
+        return None
 
 
 @asynccontextmanager

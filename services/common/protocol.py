@@ -59,7 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._in_headers = False
         self._pending = 0
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADER_BYTES:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES:
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise _RefusedError
         hosts = sum(name == b"host" for name, _ in self.headers)

@@ -20,6 +20,7 @@ from services.common.settings import TokenSettings
 MAX_BYTES = 8192
 LEEWAY_SECONDS = 30  # clocks of two machines
 ALGORITHM = "RS256"
+LAST_TIME = 253_402_300_799  # the end of the year 9999; NaN is not below it either
 TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 4
 # keys that a token brings along, and extensions that we do not know (RFC 8725 3.10, RFC 7515 4.1.11)
 FORBIDDEN_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"})
@@ -74,8 +75,8 @@ class TokenVerifier:
         now = self._clock()
         if claims.get("iss") != self.issuer:
             raise InvalidTokenError("another issuer")
-        audience = claims.get("aud")
-        if self.audience not in ([audience] if isinstance(audience, str) else audience or []):
+        audience = claims.get("aud")  # one string or a list of them (RFC 7519 4.1.3)
+        if audience != self.audience and not (isinstance(audience, list) and self.audience in audience):
             raise InvalidTokenError("meant for another audience")
         if _time(claims, "exp", required=True) <= now - LEEWAY_SECONDS:
             raise InvalidTokenError("expired")
@@ -129,22 +130,25 @@ def _signed_claims(token: str, key: RSAKey) -> dict[str, Any]:
 def _time(claims: Mapping[str, Any], name: str, *, required: bool = False) -> float:
     """A NumericDate (RFC 7519 2); an absent optional one is the beginning of time."""
     value = claims.get(name, None if required else 0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LAST_TIME:
         raise InvalidTokenError(f"{name} is not a time")
     return value
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
     subject, client_id, scope, roles = (claims.get(name) for name in ("sub", "client_id", "scope", "roles"))
+    session_id, token_id = claims.get("sid"), claims.get("jti")
     if not isinstance(subject, str) or not subject or not isinstance(client_id, str):
         raise InvalidTokenError("names no subject or no client")
     if not isinstance(scope or "", str) or not isinstance(roles or [], list):
         raise InvalidTokenError("scope or roles are not as they should be")
+    if not isinstance(session_id, str | None) or not isinstance(token_id, str | None):
+        raise InvalidTokenError("sid or jti are not as they should be")
     return Principal(
         subject=subject,
         client_id=client_id,
         scopes=frozenset((scope or "").split()),
         roles=frozenset(role for role in roles or [] if isinstance(role, str)),
-        session_id=claims.get("sid"),
-        token_id=claims.get("jti"),
+        session_id=session_id,
+        token_id=token_id,
     )
