@@ -40,6 +40,7 @@ class Programs:
     def answer(self, start: str, text: str = "", *, code: int = 0) -> None:
         """What a command line that begins so prints and exits with."""
         answers = json.loads(self._answers.read_text())
+        answers.pop(start, None)  # the newest answer counts, and stands first
         self._answers.write_text(json.dumps({start: [code, text], **answers}))
 
     @property

@@ -1,0 +1,191 @@
+"""When helm runs and when it does not, and what a user reads when it fails; kubectl and helm are stand-ins."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k8s.local import diagnosis, paths, release
+from k8s.local.cluster import Cluster
+from k8s.local.errors import LocalError
+from tests.k8s.local.conftest import Programs
+
+CLUSTER = Cluster("context", "", registry="r:5000", context="team")
+TAGS = {"items": "abc", "issuer": "def"}
+HELM, KUBECTL = "helm --kube-context=team", "kubectl --context=team"
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def pods(*statuses: dict[str, Any]) -> str:
+    items = [{"metadata": {"name": f"pod-{number}"}, "status": status} for number, status in enumerate(statuses)]
+    return json.dumps({"items": items})
+
+
+def helm_status(status: str, description: str) -> str:
+    return json.dumps({"info": {"status": status, "description": description}})
+
+
+def stamp() -> str:
+    return release.fingerprint(release.values(CLUSTER, TAGS))
+
+
+@pytest.fixture
+def tools(programs: Programs) -> Programs:
+    """A cluster on which everything is as the last `up` left it."""
+    programs.add("kubectl", "helm")
+    programs.answer(f"{KUBECTL} -n slipway get pods", pods(READY))
+    programs.answer(f"{HELM} status", helm_status("deployed", stamp()))
+    return programs
+
+
+def upgrades(programs: Programs) -> list[list[str]]:
+    return [call for call in programs.calls if "upgrade" in call]
+
+
+def test_helm_does_not_run_when_nothing_changed_and_all_is_ready(tools: Programs) -> None:
+    assert release.install(CLUSTER, TAGS, print) is False
+    assert upgrades(tools) == []
+
+
+def test_another_image_runs_helm(tools: Programs) -> None:
+    assert release.install(CLUSTER, {**TAGS, "items": "changed"}, print) is True
+
+    (call,) = upgrades(tools)
+    assert "--set-string=global.image.tags.items=changed" in call
+    assert {"--wait", "--wait-for-jobs", "--install"} <= set(call)
+
+
+@pytest.mark.parametrize("status", ["failed", "superseded", "uninstalled"])
+def test_a_release_that_is_not_in_order_runs_helm_although_nothing_changed(tools: Programs, status: str) -> None:
+    tools.answer(f"{HELM} status", helm_status(status, stamp()))
+
+    release.install(CLUSTER, TAGS, print)
+
+    assert upgrades(tools)
+
+
+def test_a_pod_that_is_not_ready_is_waited_for_by_helm(tools: Programs) -> None:
+    tools.answer(f"{KUBECTL} -n slipway get pods", pods(READY, {"phase": "Pending"}))
+
+    release.install(CLUSTER, TAGS, print)
+
+    assert upgrades(tools)
+
+
+def test_an_edit_of_the_chart_changes_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chart = tmp_path / "charts" / "slipway"
+    chart.mkdir(parents=True)
+    (chart / "values.yaml").write_text("a: 1\n")
+    values = tmp_path / "dev.yaml"
+    values.write_text("b: 1\n")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "CHART", chart)
+    monkeypatch.setattr(paths, "VALUES", values)
+    seen = {stamp()}
+
+    (chart / "values.yaml").write_text("a: 2\n")
+    seen.add(stamp())
+    values.write_text("b: 2\n")
+    seen.add(stamp())
+    (chart / "new.yaml").write_text("")
+    seen.add(stamp())
+
+    assert len(seen) == 4
+
+
+def test_an_operation_whose_helm_was_killed_is_forgotten_first(tools: Programs) -> None:
+    tools.answer(f"{HELM} status", helm_status("pending-upgrade", "Preparing upgrade"))
+
+    release.install(CLUSTER, TAGS, print)
+
+    verbs = [" ".join(call) for call in tools.calls]
+    deleted = next(
+        n for n, call in enumerate(verbs) if "delete secret -l owner=helm,name=slipway,status=pending" in call
+    )
+    upgraded = next(n for n, call in enumerate(verbs) if " upgrade " in call)
+    assert deleted < upgraded
+
+
+def test_a_failed_release_shows_the_pod_its_log_and_the_events_and_ends_in_one_sentence(
+    tools: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck = {
+        "phase": "Pending",
+        "containerStatuses": [
+            {"name": "items", "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}}
+        ],
+    }
+    tools.answer(f"{KUBECTL} -n slipway get pods", pods(READY, stuck))
+    tools.answer(f"{KUBECTL} -n slipway logs pod-1", "CURSOR_KEY: Field required")
+    tools.answer(f"{KUBECTL} -n slipway get events", "19:00 pod-1 BackOff restarting failed container")
+    tools.answer(f"{HELM} upgrade", "Error: context deadline exceeded", code=1)
+
+    with pytest.raises(LocalError) as caught:
+        release.install(CLUSTER, TAGS, print)
+
+    shown = capsys.readouterr().out
+    assert "Pod pod-1: items CrashLoopBackOff back-off 10s" in shown
+    assert "CURSOR_KEY: Field required" in shown
+    assert "BackOff restarting failed container" in shown
+    assert "pod-0" not in shown
+    assert str(caught.value) == (
+        f"helm did not finish: Error: context deadline exceeded; its log is {paths.logs() / 'helm.log'}."
+    )
+
+
+def test_a_namespace_of_somebody_else_is_never_deleted(tools: Programs) -> None:
+    tools.answer(f"{KUBECTL} get namespace", json.dumps({"metadata": {"name": "slipway", "labels": {}}}))
+
+    with pytest.raises(LocalError, match="left alone"):
+        release.uninstall(CLUSTER)
+
+    assert not [call for call in tools.calls if "delete" in call or "uninstall" in call]
+
+
+def test_the_namespace_that_up_made_goes_with_the_release(tools: Programs) -> None:
+    labels = {"app.kubernetes.io/managed-by": "slipway-local"}
+    tools.answer(f"{KUBECTL} get namespace", json.dumps({"metadata": {"labels": labels}}))
+
+    release.uninstall(CLUSTER)
+
+    assert [call[2] for call in tools.calls if call[2] in ("uninstall", "delete")] == ["uninstall", "delete"]
+
+
+def test_the_namespace_enforces_the_restricted_standard(tools: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    del tools
+    applied: list[dict[str, Any]] = []
+    keep: Callable[..., None] = lambda _cluster, objects: applied.extend(objects)  # noqa: E731
+    monkeypatch.setattr(release, "apply", keep)
+
+    release.prepare(CLUSTER)
+
+    namespace, secret = applied
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert secret["metadata"]["name"] == paths.TLS_SECRET
+    assert secret["stringData"]["tls.key"].startswith("-----BEGIN PRIVATE KEY-----")
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]},
+         "pod-0: not scheduled: 0/1 nodes"),
+        ({"phase": "Failed", "containerStatuses": [{"name": "migrate", "state": {"terminated": {"exitCode": 3}}}]},
+         "pod-0: migrate ended with exit code 3"),
+        ({"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}, "pod-0: running, not ready"),
+    ],
+)  # fmt: skip
+def test_each_reason_to_wait_is_told(tools: Programs, status: dict[str, Any], line: str) -> None:
+    tools.answer(f"{KUBECTL} -n slipway get pods", pods(status))
+
+    assert diagnosis.pending(CLUSTER, "slipway") == [line]
+
+
+def test_pods_that_are_done_or_on_their_way_out_are_not_waited_for(tools: Programs) -> None:
+    leaving = {"metadata": {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"phase": "Running"}}
+    done = {"metadata": {"name": "job"}, "status": {"phase": "Succeeded"}}
+    tools.answer(f"{KUBECTL} -n slipway get pods", json.dumps({"items": [leaving, done]}))
+
+    assert diagnosis.pending(CLUSTER, "slipway") == []
