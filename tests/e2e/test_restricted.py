@@ -73,14 +73,22 @@ def test_a_template_that_breaks_a_rule_is_refused(platform: Release, rule: str) 
 def templates(release: Release) -> dict[str, Object]:
     """The pod specs of everything in the release that makes pods, free to change."""
     return {
-        f"{kind} {each['metadata']['name']}": copy.deepcopy(each["spec"]["template"]["spec"])
+        f"{kind} {each['metadata']['name']}": pod_spec(each["spec"])
         for kind in ("Deployment", "StatefulSet", "Job")
         for each in release.objects(kind)
     }
 
 
+def pod_spec(spec: Object) -> Object:
+    """The spec of the pods that a controller makes, with the volumes that a StatefulSet claims for each."""
+    pod: Object = copy.deepcopy(spec["template"]["spec"])
+    for claim in spec.get("volumeClaimTemplates", []):
+        name = claim["metadata"]["name"]
+        pod["volumes"].append({"name": name, "persistentVolumeClaim": {"claimName": name}})
+    return {**pod, "restartPolicy": "Never"}
+
+
 def admit(release: Release, name: str, spec: Object) -> None:
     """Ask the API server whether it would take a pod; nothing is made."""
     metadata = {"name": name.lower().replace(" ", "-")[:60], "namespace": release.namespace}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, "restartPolicy": "Never"}}
-    release.kube.create(pod, dry_run=True)
+    release.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, dry_run=True)
