@@ -15,6 +15,7 @@ Readers are never merged into one database read: one that began before a write w
 began after it.
 """
 
+import asyncio
 import random
 import secrets
 from collections.abc import AsyncGenerator
@@ -28,7 +29,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from services.items import scripts
 from services.items.breaker import Breaker
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 FORMAT = "1"  # of the value; not part of the key, or a pod of one version would not invalidate for another's
 LEASE_SECONDS = 3.0  # one reader's time to ask the database; after it another may try
 JITTER = 0.2  # lifetimes are shortened by up to this share, so that entries of one moment end apart
+DEADLINE_SECONDS = 0.5  # what one question to the cache may take, the client's retry included
 PAUSE_SECONDS = 1.0  # readers leave a Redis that failed alone for this long
 
 
@@ -107,7 +109,7 @@ class ItemCache:
     async def find(self, item_id: UUID) -> Found:
         """Look an item up. Whoever gets a lease ends it by `fill` or `give_back`."""
         lease = secrets.token_hex(8)
-        answer = await self._read(self._find, item_id, FORMAT, lease, _milliseconds(LEASE_SECONDS))
+        answer = await self._unless_paused(self._find, item_id, FORMAT, lease, _milliseconds(LEASE_SECONDS))
         if answer is None:
             self._metrics.requests.labels("skipped").inc()
             return Found()
@@ -121,7 +123,7 @@ class ItemCache:
             return
         share = 1 - random.random() * JITTER
         soft, hard = _milliseconds(self._lifetimes.soft * share), _milliseconds(self._lifetimes.hard * share)
-        stored = await self._read(self._fill, item.id, found.lease, FORMAT, _encode(item), soft, hard)
+        stored = await self._unless_paused(self._fill, item.id, found.lease, FORMAT, _encode(item), soft, hard)
         result = "skipped" if stored is None else "stored" if stored else "refused"
         self._metrics.fills.labels(result).inc()
 
@@ -130,7 +132,7 @@ class ItemCache:
 
         Asks Redis without a lease too: somebody else's item and one that is not there cost the same.
         """
-        await self._read(self._give_back, item_id, found.lease or "none")
+        await self._unless_paused(self._give_back, item_id, found.lease or "none")
 
     @asynccontextmanager
     async def writing(self, item_id: UUID) -> AsyncGenerator[None]:
@@ -139,25 +141,26 @@ class ItemCache:
         When the body fails nobody knows what the database did: the hold stays until it ends by itself.
         """
         writer = secrets.token_hex(8)
-        await self._write(self._hold, item_id, writer, _milliseconds(self._lifetimes.hold))
+        await self._unless_paused(self._hold, item_id, writer, _milliseconds(self._lifetimes.hold))
         yield
-        if not await self._write(self._forget, item_id, writer):
+        # also during a pause: a write that can reach Redis must
+        if await self._run(self._forget, item_id, writer) is None:
             self._metrics.invalidations_failed.inc()
 
-    async def _read(self, script: AsyncScript, item_id: UUID, *args: str | int | bytes) -> Any | None:
-        """Run a reader's script; None when Redis is away or was a moment ago."""
+    async def _unless_paused(self, script: AsyncScript, item_id: UUID, *args: str | int | bytes) -> Any | None:
+        """Run a script that one can do without; None when Redis is away or was a moment ago."""
         if not self._breaker.permits():
             return None
         return await self._run(script, item_id, *args)
 
-    async def _write(self, script: AsyncScript, item_id: UUID, *args: str | int) -> bool:
-        """Run a writer's script, also during a pause: a write that could have reached Redis must."""
-        return await self._run(script, item_id, *args) is not None
-
     async def _run(self, script: AsyncScript, item_id: UUID, *args: str | int | bytes) -> Any | None:
         try:
-            answer = await script(keys=[key(item_id)], args=args)
-        except RedisError as error:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                answer = await script(keys=[key(item_id)], args=args)
+        except ResponseError as error:  # it is there and refuses: a key of another type, no memory left
+            log.warning("cache_refused", error=str(error))
+            return None
+        except (RedisError, TimeoutError) as error:
             self._breaker.failed()
             log.warning("cache_unreachable", error=type(error).__name__)
             return None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, func, literal, tuple_
+from sqlalchemy import ColumnElement, Uuid, false, func, literal, tuple_
 from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -96,7 +96,7 @@ def list_statement(query: ItemList, owner: str | None, after: Position | None) -
     statement = select(Item).where(*_filters(query, owner)).limit(query.limit + 1)
     if after is not None:
         # compared as a row: items with the same value go on by their id
-        place = tuple_(literal(order.read(after.value), order.column.type), literal(after.id))
+        place = tuple_(literal(order.read(after.value), order.column.type), literal(after.id, Uuid()))
         statement = statement.where(tuple_(*key) < place if backwards else tuple_(*key) > place)
     return statement.order_by(*(part.desc() if backwards else part for part in key))
 
