@@ -132,12 +132,8 @@ def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
         if stuck := processes.CGROUPS.remove():
             raise NodeError(f"control groups that cannot be removed: {'; '.join(stuck)}")
         leftovers.remove_outside()
-        for name in MADE:
-            if not (keep_data and name in KEPT):
-                _delete(paths.state() / name)
+        _delete_state(keep_data=keep_data)
         shutil.rmtree(paths.cache() / "tmp", ignore_errors=True)
-        with contextlib.suppress(OSError):
-            paths.state().rmdir()  # only when nothing of anybody is in it
         progress("down" + (f"; data kept in {paths.state()}" if keep_data else ", nothing left"))
     if not paths.state().exists():
         _lock_file().unlink(missing_ok=True)
@@ -153,6 +149,14 @@ def _stop_parts(progress: Progress) -> None:
     processes.stop("etcd", seconds=20)
     progress("stopping containers")
     processes.end_all()
+
+
+def _delete_state(*, keep_data: bool) -> None:
+    for name in MADE:
+        if not (keep_data and name in KEPT):
+            _delete(paths.state() / name)
+    with contextlib.suppress(OSError):
+        paths.state().rmdir()  # fails when something of others, or what is kept, is in it
 
 
 def _delete(path: Path) -> None:

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 from pathlib import Path
+from typing import Any
 
 from k8s.node.commands import run
 from k8s.node.errors import NodeError
@@ -27,12 +28,19 @@ def prepare() -> None:
 
 
 def _refuse_taken_addresses() -> None:
+    if found := taken(json.loads(run(["ip", "-j", "-4", "addr"]).stdout)):
+        raise NodeError(f"the node needs {NETWORK}, and on this machine {', '.join(found)} is taken: free it")
+
+
+def taken(links: list[dict[str, Any]]) -> list[str]:
+    """Addresses of the node's network on interfaces of others, from `ip -j addr`: `ADDRESS on INTERFACE`."""
     ours = ipaddress.ip_network(NETWORK)
-    for link in json.loads(run(["ip", "-j", "-4", "addr"]).stdout):
-        for address in link.get("addr_info", []):
-            taken = ipaddress.ip_interface(f"{address['local']}/{address['prefixlen']}")
-            if link["ifname"] != HOST_LINK and taken.ip in ours:
-                raise NodeError(f"address {taken} on {link['ifname']} is taken, and the node needs {NETWORK}: free it")
+    return [
+        f"{address['local']} on {link['ifname']}"
+        for link in links
+        for address in link.get("addr_info", [])
+        if link["ifname"] != HOST_LINK and ipaddress.ip_address(address["local"]) in ours
+    ]
 
 
 def _namespace() -> None:
