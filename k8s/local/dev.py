@@ -29,7 +29,9 @@ def dev(verb: str, progress: Progress) -> None:
 
 def skaffold(cluster: Cluster, verb: str, progress: Progress) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment of Skaffold for this cluster."""
-    options = ["--interactive=false", "--cleanup=false", f"--namespace={paths.NAMESPACE}"]
+    # Skaffold labels every pod template with the id of its run, so that each start would restart Postgres and
+    # Redis: an id that stays the same does not. Its own check for readiness looks for the other: helm waits instead
+    options = ["--label=skaffold.dev/run-id=local", "--status-check=false", "--interactive=false", "--cleanup=false"]
     target = [f"--kubeconfig={cluster.kubeconfig}"] if cluster.kubeconfig else []
     target += [f"--kube-context={cluster.context}"] if cluster.context else []
     target += [f"--default-repo={cluster.registry}"] if cluster.registry else []
@@ -39,7 +41,7 @@ def skaffold(cluster: Cluster, verb: str, progress: Progress) -> tuple[list[str]
         environment["PATH"] = f"{_helm3_folder(cluster, progress)}:{environment['PATH']}"
     program = tools.path("skaffold", progress) if cluster.provider == "node" else commands.on_path("skaffold")
     profile = ["--profile=node"] if not images.with_docker() else []
-    return [str(program), verb, *profile, *target, *options], environment
+    return [str(program), verb, *profile, *target, f"--namespace={paths.NAMESPACE}", *options], environment
 
 
 def build_artifact(service: str, environment: Mapping[str, str]) -> None:
