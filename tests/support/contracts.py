@@ -1,0 +1,21 @@
+"""The import contract of design for every service, without naming the services."""
+
+import grimp
+from importlinter import ContractCheck
+from importlinter.contracts.layers import LayersContract
+from importlinter.domain.imports import ModuleExpression
+
+ROOT = "services"
+COMMON = "services.common"
+
+
+class ServiceLayersContract(LayersContract):
+    """A layers contract whose containers are all service folders: a new one is held to it from its first file."""
+
+    type_name = "service_layers"
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
+        """Fill in the containers and check as usual."""
+        services = sorted(graph.find_children(ROOT) - {COMMON})
+        self.containers = [ModuleExpression(name) for name in services]
+        return super().check(graph, verbose)
