@@ -12,6 +12,7 @@ from services.common.body_limit import BodyLimit
 from services.common.health import Health
 from services.common.metrics import metrics_middleware, process_registry
 from services.common.middleware import LastResort, RequestContext
+from services.common.openapi import describe_problems
 from services.common.problems import add_problem_handlers
 from services.common.settings import ServiceSettings, tracing_wanted
 
@@ -53,6 +54,7 @@ def create_service(
     app.state.health = health
     app.state.registry = registry
     add_problem_handlers(app)
+    describe_problems(app)
     for router in routers:
         app.include_router(router)
     if tracing_wanted():
