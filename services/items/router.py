@@ -1,24 +1,38 @@
 """The paths of items."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from services.common.openapi import refusals
 from services.common.security import require_scopes
-from services.items.dependencies import ItemServiceDep, PreconditionsDep, require_json, require_merge_patch
+from services.items.dependencies import MERGE_PATCH, ItemServiceDep, PreconditionsDep, require_json, require_merge_patch
 from services.items.etags import etag
 from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
 
-router = APIRouter(prefix="/v1/items", tags=["items"])
+TAG: dict[str, Any] = {"ETag": {"schema": {"type": "string"}, "description": "the item's version (RFC 9110 8.8.3)"}}
+LOCATION: dict[str, Any] = {"Location": {"schema": {"type": "string"}, "description": "the item's path"}}
+TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": TAG}}
+ANYWHERE = refusals(400, 401, 403, 422, 503)
+OF_ONE = refusals(404, 412)
+OF_BODIES = refusals(413, 415)
+ITEM_PATCH = "#/components/schemas/ItemPatch"
 
 READ = require_scopes("items:read")
 WRITE = require_scopes("items:write")
 # personal, and to be asked for again each time, which a 304 makes cheap (RFC 9111 5.2.2)
 CACHE_CONTROL = {"Cache-Control": "private, no-cache"}
 
+router = APIRouter(prefix="/v1/items", tags=["items"], responses=ANYWHERE)
 
-@router.post("", status_code=201, dependencies=[WRITE, Depends(require_json)])
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[WRITE, Depends(require_json)],
+    responses={201: {"headers": TAG | LOCATION}, **OF_BODIES},
+)
 async def create_item(body: ItemWrite, items: ItemServiceDep, response: Response) -> ItemRead:
     """Create an item that belongs to the caller."""
     item = await items.create(body)
@@ -33,7 +47,12 @@ async def list_items(query: Annotated[ItemList, Query()], items: ItemServiceDep,
     return await items.list(query)
 
 
-@router.get("/{item_id}", dependencies=[READ], response_model=ItemRead)
+@router.get(
+    "/{item_id}",
+    dependencies=[READ],
+    response_model=ItemRead,
+    responses={**TAGGED, 304: {"description": "Not modified", "headers": TAG}, **OF_ONE},
+)
 async def get_item(
     item_id: UUID, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
 ) -> ItemRead | Response:
@@ -44,7 +63,7 @@ async def get_item(
     return item
 
 
-@router.put("/{item_id}", dependencies=[WRITE, Depends(require_json)])
+@router.put("/{item_id}", dependencies=[WRITE, Depends(require_json)], responses={**TAGGED, **OF_ONE, **OF_BODIES})
 async def replace_item(
     item_id: UUID, body: ItemWrite, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
 ) -> ItemRead:
@@ -52,7 +71,12 @@ async def replace_item(
     return tagged(await items.replace(item_id, body, conditions), response)
 
 
-@router.patch("/{item_id}", dependencies=[WRITE, Depends(require_merge_patch)])
+@router.patch(
+    "/{item_id}",
+    dependencies=[WRITE, Depends(require_merge_patch)],
+    responses={**TAGGED, **OF_ONE, **OF_BODIES},
+    openapi_extra={"requestBody": {"content": {MERGE_PATCH: {"schema": {"$ref": ITEM_PATCH}}}}},
+)
 async def patch_item(
     item_id: UUID, patch: ItemPatch, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
 ) -> ItemRead:
@@ -60,7 +84,7 @@ async def patch_item(
     return tagged(await items.patch(item_id, patch, conditions), response)
 
 
-@router.delete("/{item_id}", status_code=204, dependencies=[WRITE])
+@router.delete("/{item_id}", status_code=204, dependencies=[WRITE], responses=OF_ONE)
 async def delete_item(item_id: UUID, items: ItemServiceDep, conditions: PreconditionsDep) -> None:
     """Delete an item."""
     await items.delete(item_id, conditions)
