@@ -5,10 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from k8s.local import paths
+from k8s.local.release import values
+from k8s.local.up import deliver_images
+from k8s.node.progress import printer
 from tests.e2e import namespaces
 from tests.e2e.kube import ForeignClusterError, Kube, connect
 from tests.e2e.namespaces import MakeNamespace
-from tests.e2e.releases import OwnRelease, Release, installed_values
+from tests.e2e.releases import OwnRelease, Release
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +38,14 @@ def make_namespace(kube: Kube) -> Iterator[MakeNamespace]:
 
 
 @pytest.fixture(scope="session")
-def release(kube: Kube, platform: Release, make_namespace: MakeNamespace) -> OwnRelease:
+def development(kube: Kube) -> list[str]:
+    """The helm arguments of `make up`: development values, and images of the working tree, built where they are not."""
+    return values(kube.cluster, deliver_images(kube.cluster, printer()))
+
+
+@pytest.fixture(scope="session")
+def release(kube: Kube, development: list[str], make_namespace: MakeNamespace) -> OwnRelease:
     """A release of the tests' own, shared: whoever changes it puts it back."""
-    own = OwnRelease(kube, make_namespace("shared"), "own", installed_values(platform))
+    own = OwnRelease(kube, make_namespace("shared"), "own", development)
     own.upgrade()
     return own

@@ -1,7 +1,7 @@
 """Slipway as installed on the cluster: the release of `make up`, and releases that a test may break."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,17 +88,21 @@ class Release:
 
 
 class OwnRelease(Release):
-    """A release in a namespace of the tests: install, change, break, uninstall."""
+    """A release in a namespace of the tests: install, change, break, uninstall.
 
-    def __init__(self, kube: Kube, namespace: str, name: str, values: Mapping[str, Any]) -> None:
+    `development` are the helm arguments that `make up` gives for values and images.
+    """
+
+    def __init__(self, kube: Kube, namespace: str, name: str, development: Sequence[str]) -> None:
         super().__init__(kube, namespace, name, f"{name}.{namespace}.localhost")
-        self.values = merged(values, SMALL, {"origin": f"https://{self.host}:{paths.HTTPS_PORT}"})
+        self.development = development
+        self.values = merged(SMALL, {"origin": f"https://{self.host}:{paths.HTTPS_PORT}"})
 
     def upgrade(self, values: Mapping[str, Any] | None = None, *, seconds: int = READY_SECONDS) -> None:
         """Install or upgrade with `values` laid over its own, and wait for pods and Jobs."""
         text = json.dumps(merged(self.values, values or {}))
         self.helm(
-            "upgrade", "--install", self.name, paths.CHART, "--values=-",
+            "upgrade", "--install", self.name, paths.CHART, *self.development, "--values=-",
             "--wait", "--wait-for-jobs", f"--timeout={seconds}s", text=text, seconds=seconds,
         )  # fmt: skip
 
@@ -117,12 +121,6 @@ class OwnRelease(Release):
         wait_until(
             f"no pod of {self.name} is left", lambda: not self.objects("Pod"), seconds=120, otherwise=self.report
         )
-
-
-def installed_values(release: Release) -> dict[str, Any]:
-    """What the release of `make up` was installed with: its images are built and pushed."""
-    values: dict[str, Any] = json.loads(release.helm("get", "values", release.name, "--output=json"))
-    return values
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:

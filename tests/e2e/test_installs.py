@@ -5,14 +5,16 @@ import pytest
 from tests.e2e import edge
 from tests.e2e.kube import Kube
 from tests.e2e.namespaces import MakeNamespace
-from tests.e2e.releases import OwnRelease, Release, installed_values
+from tests.e2e.releases import OwnRelease, Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 
-def test_two_releases_in_one_namespace_never_meet(kube: Kube, platform: Release, make_namespace: MakeNamespace) -> None:
+def test_two_releases_in_one_namespace_never_meet(
+    kube: Kube, development: list[str], make_namespace: MakeNamespace
+) -> None:
     namespace = make_namespace("pair")
-    one, two = (OwnRelease(kube, namespace, name, installed_values(platform)) for name in ("one", "two"))
+    one, two = (OwnRelease(kube, namespace, name, development) for name in ("one", "two"))
     one.upgrade()
     before = {pod["metadata"]["uid"] for pod in one.objects("Pod")}
 
@@ -33,9 +35,9 @@ def test_two_releases_in_one_namespace_never_meet(kube: Kube, platform: Release,
 
 
 def test_uninstalled_and_installed_again_under_the_same_name_serves_the_old_rows(
-    kube: Kube, platform: Release, make_namespace: MakeNamespace
+    kube: Kube, development: list[str], make_namespace: MakeNamespace
 ) -> None:
-    release = OwnRelease(kube, make_namespace("again"), "again", installed_values(platform))
+    release = OwnRelease(kube, make_namespace("again"), "again", development)
     release.upgrade()
     with release.client() as client:
         created = client.post("/v1/items", json=edge.make_item(name="Before")).raise_for_status()
