@@ -137,7 +137,7 @@ def test_conditions(sync: tuple[httpx2.Client, str], headers: dict[str, bytes], 
 def test_tokens(sync: tuple[httpx2.Client, str], value: bytes) -> None:
     client, item = sync
 
-    answer = client.get(item, headers=raw({"Authorization": b"Bearer " + value}))
+    answer = client.get(item, headers=raw({"Authorization": (b"Bearer " + value).strip()}))
 
     assert answer.status_code == 401
     assert_no_server_error(answer)

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from operator import is_not
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -199,6 +201,17 @@ async def ready(app: FastAPI, wanted: bool) -> Any:
     return found.checks
 
 
+async def next_round(app: FastAPI) -> None:
+    """Wait for a snapshot whose checks all began after now: the one after the next."""
+
+    async def snapshot() -> Any:
+        return app.state.health.readiness()
+
+    for _ in range(2):
+        before = await snapshot()
+        await until(snapshot, partial(is_not, before))
+
+
 async def test_readiness_follows_postgres_and_not_redis(
     replica: Replica, own_postgres: Server, own_redis: Server
 ) -> None:
@@ -209,7 +222,7 @@ async def test_readiness_follows_postgres_and_not_redis(
     await ready(replica.app, wanted=True)
 
     with own_redis.stopped():
-        await asyncio.sleep(1.5)
+        await next_round(replica.app)
         assert replica.app.state.health.readiness().ready
 
 
@@ -230,5 +243,5 @@ async def test_a_replica_is_ready_when_its_own_head_is_applied_and_stays_so_late
                 "ALTER TABLE items ADD COLUMN later text",
                 "INSERT INTO schema_history (revision, status) VALUES ('9999', 'applied')",
             )
-            await asyncio.sleep(1.5)
+            await next_round(app)
             assert app.state.health.readiness().ready
