@@ -57,9 +57,7 @@ class Chart:
         """
         return Objects(yaml.safe_load_all(self.text(*values, release=release, given=given)))
 
-    def text(
-        self, *values: str | Path | Mapping[str, Any], release: str = "slipway", given: bool = True
-    ) -> str:
+    def text(self, *values: str | Path | Mapping[str, Any], release: str = "slipway", given: bool = True) -> str:
         """What `helm template` prints."""
         command = [str(self.helm), "template", release, str(CHART), "--namespace", "slipway"]
         command += ["--kube-version", KUBERNETES]
@@ -76,7 +74,7 @@ class Chart:
             raise ValueError("one mapping is enough")
         if documents:
             command += ["--values", "-"]
-        done = subprocess.run(  # noqa: S603 - a fixed program
+        done = subprocess.run(
             command, input="".join(documents), capture_output=True, text=True, timeout=RENDER_SECONDS, check=False
         )
         if done.returncode:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.charts.chart import Chart, Objects, helm_program, ENVIRONMENTS, EVERYTHING
+from tests.charts.chart import ENVIRONMENTS, EVERYTHING, Chart, Objects, helm_program
 
 HELM, HELM3 = helm_program("helm"), helm_program("helm3")  # before the environment is emptied
 IN_CI = bool(os.environ.get("CI"))

@@ -37,9 +37,7 @@ class Network:
             "Ingress", target, source, port, protocol
         )
 
-    def _passes(
-        self, direction: str, pod: Pod | Address, peer: Pod | Address, port: int, protocol: str
-    ) -> bool:
+    def _passes(self, direction: str, pod: Pod | Address, peer: Pod | Address, port: int, protocol: str) -> bool:
         if not isinstance(pod, Pod) or pod.namespace != self.namespace:
             return True  # these policies say nothing about others
         selecting = [
@@ -100,7 +98,6 @@ def _in_block(block: Manifest, ip: str) -> bool:
 def _port_matches(rule: Manifest, port: int, protocol: str) -> bool:
     ports = rule.get("ports")
     return not ports or any(
-        p.get("protocol", "TCP") == protocol
-        and ("port" not in p or p["port"] <= port <= p.get("endPort", p["port"]))
+        p.get("protocol", "TCP") == protocol and ("port" not in p or p["port"] <= port <= p.get("endPort", p["port"]))
         for p in ports
     )

@@ -78,28 +78,27 @@ def test_everybody_may_ask_dns(shop: Network, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "port"), list(product(COMPONENTS, PORTS)))
-def test_the_edge_reaches_the_application_port_of_public_services_only(
-    shop: Network, name: str, port: int
-) -> None:
+def test_the_edge_reaches_the_application_port_of_public_services_only(shop: Network, name: str, port: int) -> None:
     edge = Pod({}, namespace="ingress-nginx")
 
     assert shop.allows(edge, component(name), port) == (name in {"items", "auth"} and port == 8000)
 
 
 @pytest.mark.parametrize(("name", "port"), list(product(COMPONENTS, PORTS)))
-def test_prometheus_reaches_the_management_port_of_services_only(
-    shop: Network, name: str, port: int
-) -> None:
+def test_prometheus_reaches_the_management_port_of_services_only(shop: Network, name: str, port: int) -> None:
     prometheus = Pod({}, namespace="monitoring")
 
-    assert shop.allows(prometheus, component(name), port) == (
-        name in {"items", "auth", "worker"} and port == 9000
-    )
+    assert shop.allows(prometheus, component(name), port) == (name in {"items", "auth", "worker"} and port == 9000)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_other_namespaces_and_other_releases_reach_nobody(shop: Network, name: str) -> None:
-    strangers = [Pod({}, namespace="other"), Pod({}), component("items", release="other"), Address("10.0.0.1")]
+    strangers: list[Pod | Address] = [
+        Pod({}, namespace="other"),
+        Pod({}),
+        component("items", release="other"),
+        Address("10.0.0.1"),
+    ]
 
     for stranger, port in product(strangers, PORTS):
         assert not shop.allows(stranger, component(name), port)

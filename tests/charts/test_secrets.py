@@ -1,7 +1,6 @@
-"""Secrets: given, kept, and never made up where they could not be kept. (Generation needs a cluster: see e2e.)"""
+"""Secrets: given, kept, and never made up where they could not be kept (generation needs a cluster: see e2e)."""
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,15 +8,13 @@ import pytest
 from tests.charts.chart import Chart, Objects, Refused, containers
 from tests.charts.conftest import environment
 
-NEEDED = {
+NEEDED: dict[str, dict[str, Any]] = {
     "postgres.adminPassword": {"postgres": {"adminPassword": ""}},
     "cache.password": {"cache": {"password": ""}},
     "state.password": {"state": {"password": ""}},
     "services.items.database.appPassword": {"services": {"items": {"database": {"appPassword": ""}}}},
     "services.items.database.ownerPassword": {"services": {"items": {"database": {"ownerPassword": ""}}}},
-    "services.items.secretEnv.CURSOR_KEY.value": {
-        "services": {"items": {"secretEnv": {"CURSOR_KEY": {"value": ""}}}}
-    },
+    "services.items.secretEnv.CURSOR_KEY.value": {"services": {"items": {"secretEnv": {"CURSOR_KEY": {"value": ""}}}}},
 }
 EXISTING: dict[str, Any] = {
     "postgres": {"existingSecret": "own-postgres"},
@@ -95,7 +92,7 @@ def test_a_new_password_of_the_cache_rolls_the_cache_and_its_users(chart: Chart,
     }
 
 
-def test_existing_secrets_are_used_and_none_is_made(chart: Chart, tmp_path: Path) -> None:
+def test_existing_secrets_are_used_and_none_is_made(chart: Chart) -> None:
     objects = chart.render(environment("dev"), EXISTING, given=False)
 
     assert objects.kind("Secret") == {}

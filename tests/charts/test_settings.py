@@ -14,9 +14,7 @@ from tests.charts.conftest import environment
 
 SETTINGS: dict[str, type[BaseSettings]] = {"items": ItemsSettings, "issuer": IssuerSettings}
 """By the last part of the image's repository."""
-TRACED: dict[str, Any] = {
-    "tracing": {"endpoint": "http://collector:4318", "peers": [{"podSelector": {}}]}
-}
+TRACED: dict[str, Any] = {"tracing": {"endpoint": "http://collector:4318", "peers": [{"podSelector": {}}]}}
 FIXED = {"HOST", "PORT", "MANAGEMENT_PORT"}
 """The chart's ports are what the defaults say: another one would leave the probes alone with it."""
 LEFT_TO_ENV = {
@@ -51,7 +49,7 @@ def environ(objects: Objects, container: Manifest) -> dict[str, str]:
 
 def processes(objects: Objects) -> list[tuple[type[BaseSettings], dict[str, str]]]:
     """Settings class and environment of every process of a service."""
-    found = []
+    found: list[tuple[type[BaseSettings], dict[str, str]]] = []
     for owner, pod in objects.pods():
         for container in containers(pod):
             repository = container["image"].rsplit(":", 1)[0].rsplit("/", 1)[1]

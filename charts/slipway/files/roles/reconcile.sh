@@ -31,37 +31,48 @@ wait_for_server() {
     done
 }
 
-sessions() { sql -c "SELECT count(*) FROM pg_stat_activity WHERE usename = '$1'"; }
-
-# Pods that started before the rotation go on with the old login until their successors are ready.
+# Pods that started before the rotation go on with the old logins until their successors are ready.
 retire() {
-    [ "$(sql -c "SELECT count(*) FROM pg_roles WHERE rolname = '$1' AND rolcanlogin")" = 1 ] || return 0
-    echo "waiting until nobody uses $1"
+    logins=$(sql -c "SELECT string_agg(quote_literal(rolname), ', ' ORDER BY rolname) FROM pg_roles
+                      WHERE rolcanlogin AND rolname IN ($1)")
+    [ -n "$logins" ] || return 0
+    echo "waiting until nobody uses $logins"
     quiet=0
     while [ "$quiet" -lt "$QUIET_SECONDS" ]; do
-        open=$(sessions "$1")
+        open=$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE usename IN ($logins)")
         if [ "$open" = 0 ]; then quiet=$((quiet + 1)); else quiet=0; fi
         if late; then
-            echo "$1 still has $open sessions after ${DEADLINE_SECONDS}s and stays enabled. Who they are:" >&2
-            sql -F ' ' -c "SELECT client_addr, application_name, state, state_change
-                             FROM pg_stat_activity WHERE usename = '$1'" >&2
+            echo "There are still $open sessions after ${DEADLINE_SECONDS}s, so $logins stay enabled:" >&2
+            sql -F ' ' -c "SELECT usename, client_addr, application_name, state, state_change
+                             FROM pg_stat_activity WHERE usename IN ($logins)" >&2
             exit 1
         fi
         sleep 1
     done
-    sql -c "ALTER ROLE \"$1\" NOLOGIN PASSWORD NULL"
-    echo "$1 disabled"
+    echo "SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname) FROM pg_roles WHERE rolname IN ($logins) \\gexec" |
+        sql
+    echo "disabled $logins"
 }
 
 case $SLOT in a) other=b ;; b) other=a ;; *) echo "SLOT is a or b, not $SLOT." >&2; exit 2 ;; esac
 
+# psql would take a file that it cannot read for an empty password
+for SERVICE in $SERVICES; do
+    for role in app owner; do
+        if ! [ -s "$SECRETS_DIR/$SERVICE/$role-password" ] || ! [ -r "$SECRETS_DIR/$SERVICE/$role-password" ]; then
+            echo "$SECRETS_DIR/$SERVICE/$role-password is empty or cannot be read." >&2
+            exit 1
+        fi
+    done
+done
 wait_for_server
 for SERVICE in $SERVICES; do
     export SERVICE
     sql -v service="$SERVICE" -v slot="$SLOT" -v bundled="$BUNDLED" -f "$here/service.sql"
     echo "$SERVICE: database, roles and logins of slot $SLOT are in place"
 done
+old=''
 for SERVICE in $SERVICES; do
-    retire "${SERVICE}_app_$other"
-    retire "${SERVICE}_owner_$other"
+    old="$old${old:+, }'${SERVICE}_app_$other', '${SERVICE}_owner_$other'"
 done
+retire "$old"

@@ -1,0 +1,269 @@
+"""The script of the roles Job with a real Postgres: who may do what, and rotation without an error."""
+
+import asyncio
+import subprocess
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+
+from tests.charts.processes import FILES, own, run
+from tests.support.servers import Server, execute, postgres_server, with_database
+
+RECONCILE = FILES / "roles" / "reconcile.sh"
+QUIET_SECONDS = 1
+
+
+class Release:
+    """One service's secrets, and the script over them; names differ from test to test, as roles are the server's."""
+
+    def __init__(self, admin: str, folder: Path, bundled: str = "1") -> None:
+        self.admin, self.bundled = admin, bundled
+        self.service = f"s{uuid.uuid4().hex[:8]}"
+        self.secrets = folder / "secrets"
+        (self.secrets / self.service).mkdir(parents=True)
+        self.passwords("first")
+        own(folder)
+
+    def passwords(self, word: str) -> None:
+        """New passwords, as a rotation brings them; a quote must not end the statement."""
+        for role in ("app", "owner"):
+            (self.secrets / self.service / f"{role}-password").write_text(f"{role}'{word}")
+
+    def reconcile(self, slot: str = "a", deadline: int = 30) -> subprocess.CompletedProcess[str]:
+        """Run the script to its end."""
+        env = {
+            "SERVICES": self.service,
+            "SLOT": slot,
+            "SECRETS_DIR": str(self.secrets),
+            "BUNDLED": self.bundled,
+            "DEADLINE_SECONDS": str(deadline),
+            "QUIET_SECONDS": str(QUIET_SECONDS),
+            "ADMIN_URL": self.admin,
+        }
+        return run(RECONCILE, env)
+
+    def url(self, role: str, slot: str = "a", word: str = "first", database: str | None = None) -> str:
+        """The URL of one of the service's logins."""
+        address = urlsplit(self.admin)
+        login = f"{self.service}_{role}_{slot}:{role}%27{word}"
+        return f"postgresql://{login}@127.0.0.1:{address.port}/{database or self.service}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that trusts its administrator and asks everybody else for a password."""
+    with postgres_server() as server:
+        (server.folder / "data" / "pg_hba.conf").write_text(
+            "host all postgres all trust\nhost all all all scram-sha-256\n"
+        )
+        execute(server.url, "SELECT pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture
+def release(server: Server, tmp_path: Path) -> Release:
+    """A service after the first run of the script."""
+    release = Release(server.url, tmp_path)
+    done = release.reconcile()
+    assert (done.returncode, done.stderr) == (0, "")
+    return release
+
+
+def test_the_application_reads_and_writes_what_the_owner_makes_and_makes_nothing(release: Release) -> None:
+    execute(
+        release.url("owner"),
+        "CREATE TABLE schema_history (id bigint GENERATED ALWAYS AS IDENTITY, revision text)",
+        "INSERT INTO schema_history (revision) VALUES ('0001')",
+        "CREATE TABLE things (id serial PRIMARY KEY, name text)",
+    )
+    app = release.url("app")
+
+    assert execute(app, "SELECT revision FROM schema_history") == [[("0001",)]]
+    execute(app, "INSERT INTO things (name) VALUES ('a')", "UPDATE things SET name = 'b'", "DELETE FROM things")
+    for statement in (
+        "CREATE TABLE mine (id int)",
+        "CREATE TEMP TABLE mine (id int)",
+        "CREATE SCHEMA mine",
+        "ALTER TABLE things ADD extra int",
+        "DROP TABLE things",
+        "TRUNCATE things",
+        "CREATE ROLE mine",
+        f"SET ROLE {release.service}_owner",
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+    ):
+        try:
+            execute(app, statement)
+        except asyncpg.InsufficientPrivilegeError:
+            continue
+        if not statement.startswith("ALTER DEFAULT"):  # about tables of its own, of which it has none
+            pytest.fail(f"the application may {statement}")
+
+
+def test_nobody_sees_another_database(release: Release, server: Server, tmp_path: Path) -> None:
+    other = Release(server.url, tmp_path / "other")
+    assert other.reconcile().returncode == 0
+
+    for role in ("app", "owner"):
+        for database in (other.service, "postgres", "template1"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+                execute(release.url(role, database=database), "SELECT 1")
+
+
+def test_roles_cannot_log_in_and_the_second_logins_are_not_there_yet(release: Release) -> None:
+    name = release.service
+    query = f"SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE '{name}%' ORDER BY 1"  # noqa: S608 - a name of our own
+    (rows,) = execute(release.admin, query)
+
+    assert [tuple(row) for row in rows] == [
+        (f"{name}_app", False),
+        (f"{name}_app_a", True),
+        (f"{name}_owner", False),
+        (f"{name}_owner_a", True),
+    ]
+
+
+def test_what_a_login_makes_belongs_to_the_role(release: Release) -> None:
+    execute(release.url("owner"), "CREATE TABLE things (id int)")
+
+    owner = execute(release.url("owner"), "SELECT tableowner FROM pg_tables WHERE tablename = 'things'")
+
+    assert owner == [[(f"{release.service}_owner",)]]
+
+
+def test_a_second_run_changes_nothing(release: Release) -> None:
+    state = """SELECT pg_get_userbyid(d.datdba), d.datacl::text, n.nspacl::text
+                 FROM pg_database d, pg_namespace n
+                WHERE d.datname = current_database() AND n.nspname = 'public'"""
+    grants = "SELECT defaclrole, defaclobjtype, defaclacl::text FROM pg_default_acl ORDER BY 1, 2, 3"
+    roles = "SELECT oid, rolname, rolcanlogin FROM pg_roles ORDER BY 1"
+    items = with_database(release.admin, release.service)
+    before = execute(items, state, grants, roles)
+
+    done = release.reconcile()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert execute(items, state, grants, roles) == before
+
+
+async def test_a_rotation_waits_for_old_sessions_and_ends_the_old_logins(release: Release) -> None:
+    old = await asyncpg.connect(release.url("app"))  # a pod from before the rotation
+    release.passwords("second")
+    with ThreadPoolExecutor(1) as pool:
+        running = asyncio.get_running_loop().run_in_executor(pool, release.reconcile, "b")
+        new = await until_login(release.url("app", "b", "second"))
+        await asyncio.sleep(QUIET_SECONDS + 1)
+
+        assert not running.done()
+        assert await old.fetchval("SELECT 1") == 1  # no error on the old side while it lasts
+        another = await asyncpg.connect(release.url("app"))  # its pool may still grow
+        await another.close()
+        await old.close()
+        done = await running
+
+    assert done.returncode == 0, done.stderr
+    assert await new.fetchval("SELECT 1") == 1
+    await new.close()
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(release.url("app"))
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(release.url("owner"))
+
+
+async def until_login(url: str) -> asyncpg.Connection:
+    """What a new pod does: try until the login is there."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await asyncpg.connect(url)
+            except asyncpg.PostgresError:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_login_that_stays_in_use_is_left_enabled_with_a_reason(release: Release) -> None:
+    old = await asyncpg.connect(release.url("app"), server_settings={"application_name": "straggler"})
+    release.passwords("second")
+
+    done = await asyncio.to_thread(release.reconcile, "b", 4)
+
+    assert done.returncode == 1
+    assert "There are still 1 sessions after 4s" in done.stderr
+    assert f"'{release.service}_app_a', '{release.service}_owner_a' stay enabled" in done.stderr
+    assert "straggler" in done.stderr
+    await old.close()
+    execute(release.url("app"), "SELECT 1")
+    execute(release.url("app", "b", "second"), "SELECT 1")
+
+
+def test_a_third_rotation_uses_the_first_logins_again(release: Release) -> None:
+    for slot, word in (("b", "second"), ("a", "third")):
+        release.passwords(word)
+        assert release.reconcile(slot).returncode == 0
+
+    execute(release.url("owner", "a", "third"), "CREATE TABLE later (id int)")
+    assert execute(release.url("app", "a", "third"), "SELECT count(*) FROM later") == [[(0,)]]
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        execute(release.url("app", "b", "second"), "SELECT 1")
+
+
+def test_an_administrator_who_is_no_superuser_will_do(server: Server, tmp_path: Path) -> None:
+    execute(
+        server.url,
+        "CREATE ROLE manager LOGIN CREATEDB CREATEROLE PASSWORD 'manager'",
+        "GRANT CONNECT ON DATABASE postgres TO manager",
+    )
+    release = Release(server.url.replace("postgres@", "manager:manager@"), tmp_path, bundled="0")
+
+    for _ in range(2):
+        done = release.reconcile()
+        assert (done.returncode, done.stderr) == (0, "")
+
+    execute(release.url("owner"), "CREATE TABLE things (id int)")
+    execute(release.url("app"), "INSERT INTO things VALUES (1)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        execute(release.url("app"), "DROP TABLE things")
+
+
+def test_other_databases_of_an_external_server_stay_as_they_are(server: Server, tmp_path: Path) -> None:
+    query = "SELECT datname, datacl::text FROM pg_database WHERE datname IN ('postgres', 'template1') ORDER BY 1"
+    before = execute(server.url, query)
+
+    assert Release(server.url, tmp_path, bundled="0").reconcile().returncode == 0
+
+    assert execute(server.url, query) == before
+
+
+@pytest.mark.parametrize("fault", ["missing", "empty"])
+def test_a_password_that_is_not_there_is_told_before_anything_is_done(release: Release, fault: str) -> None:
+    file = release.secrets / release.service / "app-password"
+    file.unlink()
+    if fault == "empty":
+        file.touch()
+
+    done = release.reconcile()
+
+    assert done.returncode == 1
+    assert f"{file} is empty or cannot be read." in done.stderr
+    execute(release.url("app"), "SELECT 1")
+
+
+def test_a_refused_administrator_is_told_at_once(release: Release) -> None:
+    release.admin = release.url("app", word="wrong")
+
+    done = release.reconcile()
+
+    assert done.returncode == 1
+    assert "Postgres refuses the administrator:" in done.stderr
+
+
+def test_a_silent_server_is_waited_for_until_the_deadline(release: Release) -> None:
+    release.admin = "postgresql://postgres@127.0.0.1:1/postgres"
+
+    done = release.reconcile(deadline=2)
+
+    assert done.returncode == 1
+    assert "Postgres did not answer within 2s:" in done.stderr
