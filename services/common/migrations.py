@@ -68,34 +68,42 @@ async def migrate(settings: MigrationSettings, package: str) -> int:
     engine = _engine(settings)
     try:
         async with _connected(engine, settings) as connection, _locked(connection, settings):
-            return await _migrate_once(connection, package, target)
+            await _migrate_once(connection, package, target)
     except TimeoutError as error:
         log.error("migration_gave_up", head=target, reason=str(error))  # noqa: TRY400 - the stack tells nothing
         return 1
+    except Exception as error:
+        log.exception("migration_failed", head=target, reason=_reason(error))
+        await _record_failure(engine, settings, target, _reason(error))
+        return 1
+    else:
+        return 0
     finally:
         await engine.dispose()
 
 
-async def _migrate_once(connection: AsyncConnection, package: str, target: str) -> int:
+async def _migrate_once(connection: AsyncConnection, package: str, target: str) -> None:
     await connection.execute(text(HISTORY))
     await connection.commit()
-    if (await connection.execute(APPLIED, {"revision": target})).first():
-        log.info("migration_not_needed", head=target)
-        return 0
+    done = (await connection.execute(APPLIED, {"revision": target})).first()
     await connection.commit()
+    if done:
+        log.info("migration_not_needed", head=target)
+        return
     log.info("migration_started", head=target)
-    try:
-        await connection.run_sync(_upgrade, package)
-        await connection.commit()
-    except Exception as error:
-        reason = _reason(error)
-        log.exception("migration_failed", head=target, reason=reason)
-        await connection.rollback()
-        await connection.execute(RECORD, {"revision": target, "status": "failed", "reason": reason})
-        await connection.commit()
-        return 1
+    await connection.run_sync(_upgrade, package)
+    await connection.commit()
     log.info("migration_finished", head=target)
-    return 0
+
+
+async def _record_failure(engine: AsyncEngine, settings: MigrationSettings, target: str, reason: str) -> None:
+    """Leave the reason in the database, over a new connection: the old one may be the reason."""
+    try:
+        async with _connected(engine, settings) as connection:
+            await connection.execute(RECORD, {"revision": target, "status": "failed", "reason": reason})
+            await connection.commit()
+    except (TimeoutError, exc.DBAPIError) as error:
+        log.warning("failure_not_recorded", head=target, reason=_reason(error))
 
 
 def _upgrade(connection: Connection, package: str) -> None:
@@ -173,6 +181,8 @@ async def _locked(connection: AsyncConnection, settings: MigrationSettings) -> A
     try:
         yield
     finally:
-        with suppress(exc.DBAPIError):
+        # a connection that was lost has freed it already
+        with suppress(exc.DBAPIError, exc.InvalidRequestError):
+            await connection.rollback()
             await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
             await connection.commit()

@@ -99,18 +99,15 @@ async def check_migrated(engine: AsyncEngine, head: str) -> None:
 
 
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
-AWAY_CLASSES = (
-    "08",
-    "53",
-    "57",
-)  # connection, resources, operator: shutting down, starting, cancelled by timeout
+# connection, login, no such database, resources, operator (shutting down, starting up, cancelled by timeout)
+AWAY_CLASSES = ("08", "28", "3D", "53", "57")
 TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "25006"})  # serialisation, deadlock, lock timeout, read-only standby
-UNUSABLE_TEXT = frozenset({"22021", "22P05"})  # a NUL character, or one that the database's encoding lacks
+UNUSABLE = frozenset({"22021", "22P05", "22003"})  # NUL, a character that the encoding lacks, a number too large
 
 
 @contextmanager
 def translated() -> Generator[None]:
-    """Say what a failure of Postgres means to the client: 503 when it is away, 422 for text it cannot hold."""
+    """Say what a failure of Postgres means to the client: 503 when it is away, 422 for values it cannot hold."""
     try:
         yield
     except exc.TimeoutError as error:
@@ -127,6 +124,12 @@ def _meaning(error: exc.DBAPIError) -> Exception:
         return UnavailableError("The database does not answer")
     if state in TRY_AGAIN:
         return UnavailableError("The database was busy with a conflicting change")
-    if state in UNUSABLE_TEXT:
-        return UnprocessableError("A text holds a character that cannot be stored")
+    if state in UNUSABLE or isinstance(_encoding_error(error), OverflowError | UnicodeEncodeError):
+        return UnprocessableError("A value holds what cannot be stored")
     return error
+
+
+def _encoding_error(error: exc.DBAPIError) -> BaseException | None:
+    """Why asyncpg could not encode an argument, below the classes that wrap it."""
+    driver_error = error.orig.__cause__ if error.orig else None
+    return driver_error.__cause__ if driver_error else None

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from services.common.management import ManagementServer
 from services.common.server import Server, listen, server_config
 from services.common.settings import MigrationSettings, ProcessSettings, ServiceSettings, sentences
 
+END_FAILED = 1
 WRONG_SETTINGS = 2
 START_FAILED = 3
 
@@ -99,9 +101,9 @@ def serve(name: str, create_app: Callable[[Any], FastAPI], settings_class: type[
     )
     log.info("service_starting", port=listener.getsockname()[1], management_port=management.server_address[1])
     with management.running():
-        server.run(sockets=[listener])
+        server.run(sockets=[listener])  # a lifespan that cannot start ends the process here, with exit code 3
     log.info("service_stopped")
-    return 0 if server.started else START_FAILED
+    return END_FAILED if server.lifespan.should_exit else 0
 
 
 def _cannot_listen(variable: str, host: str, port: int, error: OSError) -> int:
@@ -115,6 +117,6 @@ def _reload(name: str) -> int:
 
     folder = Path(__file__).resolve().parents[1]
     os.environ["DRAIN_SECONDS"] = "0"  # nobody waits for a developer's process to leave a load balancer
-    command = f"{sys.executable} -m services.{name} serve"
+    command = shlex.join([sys.executable, "-m", f"services.{name}", "serve"])
     run_process(folder, target=command, target_type="command", watch_filter=PythonFilter(), debounce=200)
     return 0

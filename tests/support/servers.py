@@ -91,12 +91,12 @@ class Server:
                 raise TimeoutError(f"{self.command[0]} did not start; its log ends:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.05)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Stop it and wait; a server that does not go is killed."""
+    def stop(self) -> None:
+        """Stop it and wait, cutting its clients; a server that does not go is killed."""
         if self.process is None:
             return
         self.resume()
-        self.process.send_signal(number)
+        self.process.send_signal(signal.SIGINT)  # Postgres: fast shutdown
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -123,7 +123,7 @@ class Server:
     @contextmanager
     def stopped(self) -> Generator[None]:
         """Away for as long as the block lasts; connections are closed."""
-        self.stop(signal.SIGINT)  # Postgres: fast shutdown, clients are cut
+        self.stop()
         try:
             yield
         finally:
@@ -160,8 +160,11 @@ def _folder() -> Generator[Path]:
 
 
 @contextmanager
-def postgres_server() -> Generator[Server]:
-    """A new Postgres with a superuser `postgres` trusted on loopback; nothing is synced to disk."""
+def postgres_server(*, certificate: tuple[Path, Path] | None = None) -> Generator[Server]:
+    """A new Postgres with a superuser `postgres` trusted on loopback; nothing is synced to disk.
+
+    With a certificate and its key it offers TLS.
+    """
     with _folder() as folder:
         data, port = folder / "data", free_port()
         initdb = [
@@ -201,8 +204,22 @@ def postgres_server() -> Generator[Server]:
         ]
         for setting in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"):
             command += ["-c", setting]
+        if certificate:
+            command += ["-c", "ssl=on", *_tls_options(certificate, folder)]
         server = Server(f"postgresql://postgres@127.0.0.1:{port}/postgres", command, folder, _postgres_is_up)
         yield from _running(server)
+
+
+def _tls_options(certificate: tuple[Path, Path], folder: Path) -> list[str]:
+    """Copies of the files that the server's user may read, as options."""
+    options = []
+    for name, source in zip(("cert", "key"), certificate, strict=True):
+        copied = Path(shutil.copy(source, folder))
+        copied.chmod(0o600)
+        if owner := user():
+            shutil.chown(copied, owner)
+        options += ["-c", f"ssl_{name}_file={copied}"]
+    return options
 
 
 @contextmanager
@@ -228,7 +245,7 @@ def _running(server: Server) -> Generator[Server]:
     try:
         yield server
     finally:
-        server.stop(signal.SIGINT)
+        server.stop()
 
 
 def _postgres_is_up(url: str) -> bool:

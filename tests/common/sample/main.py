@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, ClassVar
 
+import structlog
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
@@ -16,6 +17,7 @@ from services.common.exceptions import ConflictError, UnavailableError
 from services.common.schemas import STORABLE, Text
 from services.common.settings import ServiceSettings
 
+log = structlog.get_logger()
 router = APIRouter(prefix="/v1/sample")
 ANSWER = "hello"  # a test of reloading edits this line in a copy
 
@@ -101,6 +103,13 @@ async def half() -> StreamingResponse:
     return StreamingResponse(lines())
 
 
+@asynccontextmanager
+async def opened(resource: str) -> AsyncGenerator[None]:
+    log.info("resource_opened", resource=resource)
+    yield
+    log.info("resource_closed", resource=resource)
+
+
 def create_app(settings: SampleSettings | None = None, lifespan: Lifespan | None = None) -> FastAPI:
     """Build the application of the sample service."""
     settings = settings or SampleSettings()
@@ -109,7 +118,8 @@ def create_app(settings: SampleSettings | None = None, lifespan: Lifespan | None
     async def default(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         if settings.fail_at == "start":
             raise RuntimeError("the store cannot be opened")
-        yield {}
+        async with opened("store"), opened("cache"):
+            yield {}
         if settings.fail_at == "end":
             raise RuntimeError("the store cannot be closed")
 

@@ -1,0 +1,7 @@
+"""What alembic runs."""
+
+from sqlalchemy import MetaData
+
+from services.common.migrations import run_env
+
+run_env(MetaData())

@@ -1,0 +1,173 @@
+"""Alive and ready: two questions, answered from threads, that never wait for the loop or a server."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from services.common import health as health_module
+from services.common.health import Health
+from services.common.management import ManagementServer
+from tests.common.sample.main import SampleSettings, create_app
+from tests.support.clients import app_client, service_process
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def found(**checks: Any) -> dict[str, str]:
+    health = Health()
+    health._checks = checks
+    await health.check_now()
+    snapshot = health.readiness()
+    assert snapshot.ready == all(outcome == "ok" for outcome in snapshot.checks.values())
+    return dict(snapshot.checks)
+
+
+async def good() -> None:
+    pass
+
+
+async def bad() -> None:
+    raise ConnectionRefusedError("port 5432")
+
+
+async def hanging() -> None:
+    await asyncio.sleep(60)
+
+
+async def test_ready_is_when_every_check_passes() -> None:
+    assert await found() == {}
+    assert await found(postgres=good, cache=good) == {"postgres": "ok", "cache": "ok"}
+
+
+async def test_a_check_that_fails_says_why() -> None:
+    assert await found(postgres=bad, cache=good) == {
+        "postgres": "ConnectionRefusedError: port 5432",
+        "cache": "ok",
+    }
+
+
+async def test_a_check_that_hangs_is_given_up_on_and_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_module, "CHECK_TIMEOUT_SECONDS", 0.05)
+
+    assert await found(postgres=hanging, cache=hanging, tokens=good) == {
+        "postgres": "no answer within 0.05 s",
+        "cache": "no answer within 0.05 s",
+        "tokens": "ok",
+    }
+
+
+def test_nothing_is_ready_before_the_start_is_finished() -> None:
+    assert not Health().readiness().ready
+
+
+def test_a_loop_that_does_not_turn_is_not_ready() -> None:
+    clock = Clock()
+    health = Health(clock=clock)
+    health._snapshot = health_module.Snapshot(ready=True)
+    assert health.readiness().ready
+
+    clock.now += 11
+
+    assert not health.readiness().ready
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_alive_is_until_the_loop_is_silent_for_too_long(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    app = create_app(SampleSettings())
+    health = Health(clock=clock)
+    server = ManagementServer(("127.0.0.1", 0), health=health, registry=app.state.registry, liveness_seconds=30)
+    with server:
+        clock.now += 29
+        assert server.alive()
+        clock.now += 1
+        assert [server.alive() for _ in range(3)] == [False] * 3
+        health._beat_at = clock.now
+        assert server.alive()
+        clock.now += 31
+        assert not server.alive()
+
+    dumps = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in dumps] == ["loop_blocked"] * 2, "one dump a silence"
+    assert "test_alive_is_until" in dumps[0]["stacks"]
+
+
+def get(url: str) -> httpx2.Response:
+    return httpx2.get(url, timeout=5)
+
+
+@asynccontextmanager
+async def managed(app: FastAPI) -> AsyncGenerator[str]:
+    address = ("127.0.0.1", 0)
+    server = ManagementServer(address, health=app.state.health, registry=app.state.registry, liveness_seconds=30)
+    with server.running():
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+
+
+async def test_the_management_port_tells_of_life_readiness_and_metrics() -> None:
+    app = create_app(SampleSettings())
+    async with managed(app) as url:
+        assert (await asyncio.to_thread(get, f"{url}/readyz")).status_code == 503
+        assert (await asyncio.to_thread(get, f"{url}/livez")).status_code == 200
+        async with app_client(app) as client:
+            await client.get("/v1/sample/ping")
+            await app.state.health.check_now()
+
+            ready = await asyncio.to_thread(get, f"{url}/readyz")
+            metrics = await asyncio.to_thread(get, f"{url}/metrics?x=1")
+
+            assert (ready.status_code, ready.json()) == (200, {"ready": True, "checks": {}})
+            assert 'http_requests_total{handler="/v1/sample/ping",method="GET",status="200"} 1.0' in metrics.text
+            assert (await asyncio.to_thread(get, f"{url}/other")).status_code == 404
+        assert (await asyncio.to_thread(get, f"{url}/readyz")).status_code == 503
+
+
+async def test_a_client_that_says_nothing_holds_up_no_probe() -> None:
+    app = create_app(SampleSettings())
+    async with managed(app) as url:
+        silent = [await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])) for _ in range(20)]
+
+        assert (await asyncio.to_thread(get, f"{url}/livez")).status_code == 200
+        for _, writer in silent:
+            writer.close()
+
+
+def wait_for(url: str, status: int) -> None:
+    deadline = time.monotonic() + 20
+    while (answer := get(url)).status_code != status:
+        assert time.monotonic() < deadline, f"{url} still says {answer.status_code} {answer.text}"
+        time.sleep(0.02)
+
+
+def test_a_blocked_loop_is_found_dead_with_its_stacks_and_lives_again() -> None:
+    with service_process("tests.common.sample", {"LIVENESS_SECONDS": "1.5"}) as process:
+        livez = f"{process.management_url}/livez"
+        blocker = threading.Thread(
+            target=httpx2.get, args=(f"{process.url}/v1/sample/block/4",), kwargs={"timeout": 20}
+        )
+        blocker.start()
+
+        wait_for(livez, 503)
+        assert get(f"{process.management_url}/metrics").status_code == 200
+        wait_for(livez, 200)
+        blocker.join()
+
+        (dump,) = [line for line in map(json.loads, process.log.splitlines()) if line["event"] == "loop_blocked"]
+        assert "sample/main.py" in dump["stacks"]
+        assert "in block" in dump["stacks"]
