@@ -27,6 +27,8 @@ def _guarded(command: Callable[[], int]) -> int:
         if error.details:
             print(error.details.rstrip(), file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (`| head`) has enough
     except OSError as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
     except KeyboardInterrupt:

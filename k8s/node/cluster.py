@@ -14,6 +14,7 @@ from k8s.node import (
     containerd,
     control_plane,
     files,
+    images,
     kubelet,
     leftovers,
     mounts,
@@ -58,26 +59,26 @@ def up(progress: Progress = silent) -> None:
         processes.CGROUPS.prepare()
         network.check_kernel()
         tools.build(progress)
-        images = archives.ensure(progress)
+        loaded = archives.ensure(progress)
         begin = time.monotonic()
         _forget_last_boot()
         network.prepare()
         network.check_filters()
         if renewed := pki.prepare():
             progress(f"certificates made: {', '.join(renewed)}")
-        _start(images, progress)
-        addons.apply(images)
+        _start(loaded, progress)
+        addons.apply(loaded)
         progress("add-ons applied; waiting until they run")
         addons.wait_available(progress)
         progress(f"node ready {time.monotonic() - begin:.0f} s after its programs were there")
 
 
-def _start(images: dict[str, Archive], progress: Progress) -> None:
+def _start(loaded: dict[str, Archive], progress: Progress) -> None:
     control_plane.start_etcd()
     start_registry()
-    containerd.start_containerd(images["pause"].ref)
+    containerd.start_containerd(loaded["pause"].ref)
     with ThreadPoolExecutor(1) as pool:  # importing images and starting the API server take the same time
-        loading = pool.submit(containerd.load, {image.ref: image.file for image in images.values()})
+        loading = pool.submit(containerd.load, {image.ref: image.file for image in loaded.values()})
         control_plane.start_apiserver()
         progress("API server ready")
         control_plane.start_controllers()
@@ -126,6 +127,7 @@ def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
     _refuse_non_root()
     with files.lock(_lock_file(), BUSY):
         _stop_parts(progress)
+        images.prune()
         if left := mounts.release([paths.state(), paths.cache()]):
             raise NodeError(f"still mounted: {', '.join(map(str, left))}; `umount` says why, then run down again")
         network.remove()

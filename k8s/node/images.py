@@ -1,10 +1,14 @@
 """Container images by buildah: base images from Debian packages, images from a Dockerfile, pushing."""
 
+import json
 import shutil
 import tempfile
+import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from k8s.node import files, package_config, packages, paths, registry
 from k8s.node.commands import Word, logged, run
@@ -18,6 +22,9 @@ REDIS = "docker.io/library/redis:7"
 SUITE = "trixie"
 PYTHON_PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 RECIPES = paths.SOURCE / "images"
+BASE_CONTAINER = "slipway-python"
+KEEP_IMAGES, KEEP_SECONDS = 3, 7 * 86400
+"""Of each repository so many images stay; unnamed ones, which are caches of build steps, so long."""
 SERVERS = {"postgres": (POSTGRES, 30), "redis": (REDIS, 10)}
 """By name: what the chart calls the image, and the seconds a build takes."""
 
@@ -103,6 +110,28 @@ def size(ref: str) -> int:
     )
 
 
+def prune() -> None:
+    """Remove what killed builds left and images that no build asks for again; no build may be running."""
+    if packages.missing(packages.FOR_IMAGES) or not (paths.cache() / "storage").exists():
+        return
+    run(_buildah("rm", "--all"), check=False, env=_environment())
+    listed = run(_buildah("images", "--json"), check=False, env=_environment())
+    entries = json.loads(listed.stdout or "null") or [] if listed.returncode == 0 else []
+    if found := unused(entries, time.time()):
+        run(_buildah("rmi", "--force", *found), check=False, env=_environment())
+
+
+def unused(entries: list[dict[str, Any]], now: float) -> list[str]:
+    """What of `buildah images --json` may go: old unnamed images, and tags beyond the newest KEEP_IMAGES."""
+    gone, by_repository = [], defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: float(entry["created"]), reverse=True):
+        for name in entry["names"] or []:
+            by_repository[name.rpartition(":")[0]].append(str(name))
+        if not entry["names"] and now - entry["created"] > KEEP_SECONDS:
+            gone.append(str(entry["id"]))
+    return gone + [name for names in by_repository.values() for name in names[KEEP_IMAGES:]]
+
+
 def _python_digest() -> str:
     return files.digest([SUITE, PYTHON_PACKAGES, RECIPES / "python.sh"])
 
@@ -118,7 +147,8 @@ def _build_python() -> None:
             log, "making a Debian root with debootstrap",
         )  # fmt: skip
         run(["sh", RECIPES / "python.sh", root])
-        container = _ask("from", "scratch")
+        run(_buildah("rm", BASE_CONTAINER), check=False, env=_environment())  # of a build that was killed
+        container = _ask("from", "--name", BASE_CONTAINER, "scratch")
         try:
             _ask("add", "-q", container, root, "/")
             _ask("config", "--cmd", "python3", "--label", f"node.slipway={_python_digest()}", "--env",

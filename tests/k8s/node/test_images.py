@@ -137,3 +137,21 @@ def test_old_tags_of_a_repository_go_and_the_newest_pushes_stay(tmp_path: Path) 
     gone = {tag.name for tag in old(tmp_path)}
 
     assert gone == {f"tag-{age:02}" for age in range(KEEP_TAGS, KEEP_TAGS + 3)}
+
+
+def entry(created: float, *names: str) -> dict[str, object]:
+    return {"id": f"id-{created:.0f}", "created": created, "names": list(names) or None}
+
+
+def test_caches_of_build_steps_go_after_a_week() -> None:
+    now = 10_000_000.0
+
+    assert images.unused([entry(now - 8 * 86400), entry(now - 6 * 86400)], now) == ["id-9308800"]
+
+
+def test_of_every_repository_the_newest_images_stay() -> None:
+    entries = [entry(age, f"host:5000/items:{age}") for age in range(6)] + [entry(0, images.PYTHON)]
+
+    gone = images.unused(entries, 6)
+
+    assert gone == [f"host:5000/items:{age}" for age in (2, 1, 0)]
