@@ -17,8 +17,6 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 FLUSH_SECONDS = 3
-# read once, by the first instrumentor: the stable names of attributes
-os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
 
 
 class MaskingExporter(SpanExporter):
@@ -72,6 +70,8 @@ class MaskingExporter(SpanExporter):
 
 def install(app: FastAPI, service: str) -> TracerProvider:
     """Trace the application's requests, its statements and its Redis calls. Call before the first request."""
+    # the stable names of attributes; read once, by the first instrumentor
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     named = Resource.create({"service.name": service})
     # our own shutdown is bounded; the one at exit would wait for a dead collector
     provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)

@@ -1,0 +1,53 @@
+"""A Redis that is away costs little time and comes back by itself."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from services.common.redis import open_redis, ping
+from tests.support.servers import Server, free_port, redis_server
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that a test may stop."""
+    with redis_server() as server:
+        yield server
+
+
+async def test_an_answering_server_answers(redis_url: str) -> None:
+    async with open_redis(SecretStr(redis_url)) as client:
+        await ping(client)
+        await client.set("tests:common:one", b"1", ex=60)
+
+        assert await client.get("tests:common:one") == b"1"
+
+
+async def test_a_server_that_is_away_raises_at_once() -> None:
+    async with open_redis(SecretStr(f"redis://127.0.0.1:{free_port()}/0")) as client:
+        with pytest.raises(RedisConnectionError):
+            async with asyncio.timeout(5):  # the library's own ten retries take longer than a caller has
+                await ping(client)
+
+
+async def test_a_server_gone_silent_raises_within_a_bound(own_server: Server) -> None:
+    async with open_redis(SecretStr(own_server.url)) as client:
+        await ping(client)
+        with own_server.paused(), pytest.raises(RedisError):
+            async with asyncio.timeout(4):
+                await ping(client)
+
+        await ping(client)
+
+
+async def test_a_server_that_comes_back_is_used_again_without_an_error(own_server: Server) -> None:
+    async with open_redis(SecretStr(own_server.url)) as client:
+        await ping(client)
+        with own_server.stopped(), pytest.raises(RedisError):
+            await ping(client)
+
+        await ping(client)
