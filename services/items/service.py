@@ -50,7 +50,10 @@ class ItemService:
         return ItemRead.model_validate(item)
 
     async def patch(self, item_id: UUID, patch: ItemPatch, conditions: Preconditions) -> ItemRead:
-        """Change the members that the patch names; raises ItemNotFoundError, ItemChangedError."""
+        """Change the members that the patch names, an empty one too makes a version.
+
+        Raises ItemNotFoundError, ItemChangedError.
+        """
         values = {**patch}
         for name, default in (("description", ""), ("tags", [])):
             if name in values and values[name] is None:

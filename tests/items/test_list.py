@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.items.repository import prefix_end
@@ -122,6 +122,9 @@ async def test_an_empty_list_is_a_page_without_a_next(alice: Caller) -> None:
     assert (await alice.list()).json() == {"items": [], "next_cursor": None}
 
 
+@example(prefix="\ud7ff", suffix="", other="\ue000")
+@example(prefix="a\U0010ffff", suffix="\U0010ffff", other="b")
+@example(prefix="\U0010ffff", suffix="\U0010ffff", other="")
 @given(prefix=st.text(min_size=1, max_size=4), suffix=st.text(max_size=4), other=st.text(max_size=6))
 def test_the_range_of_a_prefix_holds_what_begins_with_it_and_nothing_else(prefix: str, suffix: str, other: str) -> None:
     end = prefix_end(prefix)

@@ -14,7 +14,3 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("items", sa.Column("note", sa.Text(), nullable=True))
-
-
-def downgrade() -> None:
-    op.drop_column("items", "note")

@@ -43,7 +43,3 @@ def upgrade() -> None:
     op.create_index("items_by_name", "items", ["name", "id"])
     op.create_index("items_by_price", "items", ["currency", "price_minor", "id"])
     op.create_index("items_by_tag", "items", ["tags"], postgresql_using="gin")
-
-
-def downgrade() -> None:
-    op.drop_table("items")
