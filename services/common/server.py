@@ -31,13 +31,13 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Own SIGTERM and SIGINT, and end with exit code 0: a clean drain is no failure (uvicorn raises them again)."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        """Own SIGTERM and SIGINT to the end of the process, and end with exit code 0: a clean drain is no failure.
+
+        Uvicorn would restore the handlers and raise the signal again.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Begin to drain; a second SIGINT (an impatient developer) stops at once."""
