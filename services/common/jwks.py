@@ -9,6 +9,7 @@ import httpx2
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from prometheus_client import CollectorRegistry, Counter
 
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 5.0  # after a failed refresh
@@ -28,8 +29,15 @@ class KeysAwayError(Exception):
 class RemoteKeys:
     """RSA keys by key id. Strangers with made-up key ids cannot make it fetch more often than every 10 s."""
 
-    def __init__(self, url: str, *, client: httpx2.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take the address of the key set (RFC 7517 5)."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        client: httpx2.AsyncClient,
+        clock: Callable[[], float] = time.monotonic,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        """Take the address of the key set (RFC 7517 5) and where to count its fetches."""
         self.url = url
         self._client = client
         self._clock = clock
@@ -37,6 +45,7 @@ class RemoteKeys:
         self._fetched_at = float("-inf")
         self._asked_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._fetches = Counter("token_key_fetches_total", "Fetches of auth's key set", ["result"], registry=registry)
 
     async def get(self, kid: str) -> RSAKey | None:
         """The key with this id, or None. Raises KeysAwayError when there are no keys that may be believed."""
@@ -69,7 +78,9 @@ class RemoteKeys:
                 keys = parse_keys(await self._download())
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
             log.warning("key_set_not_fetched", url=self.url, reason=f"{type(error).__name__}: {error}")
+            self._fetches.labels("failed").inc()
             return False
+        self._fetches.labels("fetched").inc()
         self._keys, self._fetched_at = keys, self._clock()
         return True
 
@@ -116,11 +127,11 @@ def _signing_key(entry: object) -> RSAKey | None:
 
 
 @asynccontextmanager
-async def open_keys(url: str) -> AsyncGenerator[RemoteKeys]:
+async def open_keys(url: str, registry: CollectorRegistry | None = None) -> AsyncGenerator[RemoteKeys]:
     """Keys that are kept fresh in the background for as long as the block lasts; auth may be away at the start."""
     limits = httpx2.Limits(max_connections=2, max_keepalive_connections=1)
     async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits, follow_redirects=False) as client:
-        keys = RemoteKeys(url, client=client)
+        keys = RemoteKeys(url, client=client, registry=registry)
         task = asyncio.create_task(keys.keep_fresh(), name="jwks")
         try:
             yield keys

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import asyncpg  # type: ignore[import-untyped]
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.common.exceptions import UnavailableError, UnprocessableError
@@ -20,9 +22,16 @@ SessionMaker = async_sessionmaker[AsyncSession]
 
 
 @asynccontextmanager
-async def open_postgres(settings: PostgresSettings) -> AsyncGenerator[AsyncEngine]:
-    """An engine whose pool never holds more than `database_pool_size` connections. Connects when first asked."""
+async def open_postgres(
+    settings: PostgresSettings, registry: CollectorRegistry | None = None
+) -> AsyncGenerator[AsyncEngine]:
+    """An engine whose pool never holds more than `database_pool_size` connections. Connects when first asked.
+
+    With a registry, gauges tell how many there may be and how many are at work.
+    """
     engine = create_engine(settings)
+    if registry is not None:
+        _watch(engine, registry)
     try:
         yield engine
     finally:
@@ -62,6 +71,19 @@ def create_engine(settings: PostgresSettings) -> AsyncEngine:
     return engine
 
 
+def _watch(engine: AsyncEngine, registry: CollectorRegistry) -> None:
+    pool = _pool(engine)
+    size = Gauge("database_pool_connections_max", "Connections that the pool may hold", registry=registry)
+    size.set(pool.size())
+    busy = Gauge("database_pool_connections_busy", "Connections that requests hold now", registry=registry)
+    busy.set_function(pool.checkedout)
+
+
+def _pool(engine: AsyncEngine) -> QueuePool:
+    assert isinstance(engine.pool, QueuePool)  # noqa: S101 - the engine is made above
+    return engine.pool
+
+
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
     """Notice a connection that the server has closed before it is used: costs nothing, unlike a ping."""
     if connection.driver_connection.is_closed():
@@ -85,17 +107,29 @@ SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 async def ping(engine: AsyncEngine) -> None:
-    """Ask the server something; raises when it does not answer."""
+    """Ask the server something; raises when it does not answer. A pool that is all at work is answer enough."""
+    if _is_busy(engine):
+        return
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
 
 
 async def check_migrated(engine: AsyncEngine, head: str) -> None:
-    """Raise unless `head` was applied. A database that is further on is fine: it lists this head too."""
+    """Raise unless `head` was applied. A database that is further on is fine: it lists this head too.
+
+    A pool that is all at work is not asked: a pod that is busy must not leave the load to the others.
+    """
+    if _is_busy(engine):
+        return
     statement = text("SELECT 1 FROM schema_history WHERE revision = :head AND status = 'applied' LIMIT 1")
     async with engine.connect() as connection:
         if (await connection.execute(statement, {"head": head})).first() is None:
             raise LookupError(f"revision {head} is not applied yet")
+
+
+def _is_busy(engine: AsyncEngine) -> bool:
+    pool = _pool(engine)
+    return pool.checkedout() >= pool.size()
 
 
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -12,6 +12,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from prometheus_client import CollectorRegistry
 
 from services.common.exceptions import UnauthenticatedError, UnavailableError
 from services.common.jwks import KeysAwayError, RemoteKeys, open_keys
@@ -87,9 +88,11 @@ class TokenVerifier:
 
 
 @asynccontextmanager
-async def open_token_verifier(settings: TokenSettings) -> AsyncGenerator[TokenVerifier]:
-    """A verifier whose keys are kept fresh for as long as the block lasts."""
-    async with open_keys(settings.jwks_address) as keys:
+async def open_token_verifier(
+    settings: TokenSettings, registry: CollectorRegistry | None = None
+) -> AsyncGenerator[TokenVerifier]:
+    """A verifier whose keys are kept fresh for as long as the block lasts; their fetches are counted."""
+    async with open_keys(settings.jwks_address, registry) as keys:
         yield TokenVerifier(keys, issuer=settings.issuer, audience=settings.audience)
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.common import jwks
 from services.common.exceptions import UnauthenticatedError, UnavailableError
@@ -199,7 +200,8 @@ async def test_keys_are_refreshed_before_anybody_asks(auth: KeyServer, monkeypat
 async def test_keys_come_by_themselves_when_auth_starts_late(auth: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.02)
     auth.status = 500
-    async with open_keys(auth.url) as keys, asyncio.timeout(10):
+    registry = CollectorRegistry()
+    async with open_keys(auth.url, registry) as keys, asyncio.timeout(10):
         while auth.fetches < 3:  # noqa: ASYNC110 - another thread counts
             await asyncio.sleep(0.01)
         with pytest.raises(jwks.KeysAwayError):
@@ -207,3 +209,5 @@ async def test_keys_come_by_themselves_when_auth_starts_late(auth: KeyServer, mo
         auth.status = 200
         while not keys._usable():  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0.01)
+    assert registry.get_sample_value("token_key_fetches_total", {"result": "fetched"}) == 1
+    assert (registry.get_sample_value("token_key_fetches_total", {"result": "failed"}) or 0) >= 2

@@ -16,12 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import APIRouter, FastAPI
-from sqlalchemy import text
+from prometheus_client import CollectorRegistry
+from sqlalchemy import exc, text
 
 from services.common import postgres as postgres_module
 from services.common.app import create_service
 from services.common.exceptions import UnavailableError
-from services.common.postgres import SessionDep, open_postgres, ping, session_maker, translated
+from services.common.postgres import SessionDep, check_migrated, open_postgres, ping, session_maker, translated
 from services.common.settings import PostgresSettings, ServiceSettings
 from tests.support.clients import app_client
 from tests.support.servers import Server, execute, free_port, postgres_server
@@ -231,6 +232,23 @@ async def test_ping_raises_when_nobody_answers(database_url: str) -> None:
     async with open_postgres(Settings(database_url=f"postgresql://a@127.0.0.1:{free_port()}/b")) as engine:
         with pytest.raises(OSError, match="Connect call failed"):
             await ping(engine)
+
+
+async def test_a_pool_that_is_all_at_work_is_busy_and_not_away(database_url: str) -> None:
+    registry = CollectorRegistry()
+    settings = Settings.model_validate({"database_url": database_url, "database_pool_size": 1})
+    async with open_postgres(settings, registry) as engine:
+        with pytest.raises(exc.ProgrammingError):  # there is no history yet
+            await check_migrated(engine, "0001")
+        async with engine.connect() as connection:
+            await connection.scalar(text("SELECT 1"))
+
+            await ping(engine)
+            await check_migrated(engine, "0001")
+
+            assert registry.get_sample_value("database_pool_connections_busy") == 1
+        assert registry.get_sample_value("database_pool_connections_busy") == 0
+        assert registry.get_sample_value("database_pool_connections_max") == 1
 
 
 def test_errors_that_are_not_of_the_database_pass() -> None:
