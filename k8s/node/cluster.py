@@ -54,6 +54,7 @@ def up(progress: Progress = silent) -> None:
     """
     _refuse_non_root()
     with files.lock(_lock_file(), BUSY):
+        _refuse_foreign_node()
         _check_disk()
         packages.ensure(progress, packages.TO_RUN)
         processes.CGROUPS.prepare()
@@ -95,6 +96,11 @@ def _refuse_non_root() -> None:
         raise NodeError("root is needed for network namespaces, mounts and containers: run it as root or with sudo")
 
 
+def _refuse_foreign_node() -> None:
+    if folder := processes.foreign_state():
+        raise NodeError(f"a node of another state folder runs on this machine: set SLIPWAY_NODE_STATE={folder}")
+
+
 def _check_disk() -> None:
     for folder in (paths.state(), paths.cache()):
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +132,7 @@ def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
     """
     _refuse_non_root()
     with files.lock(_lock_file(), BUSY):
+        _refuse_foreign_node()
         _stop_parts(progress)
         images.prune()
         if left := mounts.release([paths.state(), paths.cache()]):

@@ -15,6 +15,8 @@ from k8s.node.commands import SBIN, Word, tail
 from k8s.node.errors import NodeError
 
 CGROUPS = Cgroups()
+SIGNATURES = {"etcd": "etcd", "containerd": "containerd", "kubelet": "kubelet"}
+"""Programs that say which node this is, when any part of it runs."""
 
 
 def log_file(part: str) -> Path:
@@ -51,6 +53,16 @@ def running(part: str) -> int | None:
     return pids[0] if pids else None
 
 
+def foreign_state() -> Path | None:
+    """The state folder of a node that runs from another one than ours; its programs are not ours to end."""
+    for part, program in SIGNATURES.items():
+        for pid in mains(part, program):
+            folder = Path(f"/proc/{pid}/cwd").readlink()  # where `start` put it
+            if folder != paths.state().resolve() and folder.exists():
+                return folder
+    return None
+
+
 def start(
     part: str, command: Sequence[Word], *, inputs: Iterable[Path] = (), env: dict[str, str] | None = None
 ) -> None:
@@ -59,7 +71,8 @@ def start(
     `inputs` are configuration files, keys and certificates; when one of them changed, the part restarts.
     """
     words = [str(word) for word in command]
-    stamp = {"program": words[0], "hash": files.digest([*words, *inputs])}
+    given = [f"{name}={value}" for name, value in (env or {}).items()]
+    stamp = {"program": words[0], "hash": files.digest([*words, *given, *inputs])}
     pids = mains(part, Path(words[0]).name)
     if len(pids) == 1 and _stamp(part) == stamp:
         return

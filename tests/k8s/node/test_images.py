@@ -95,7 +95,9 @@ def test_pip_settings_of_files_and_variables_become_one_file(tmp_path: Path) -> 
 
 
 def test_the_certificates_are_named_by_their_place_inside(tmp_path: Path) -> None:
-    environment = {"HOME": str(tmp_path), "PIP_CERT": "/somewhere/on/this/machine.crt"}
+    (tmp_path / "pip.conf").write_text("[install]\ncert = /somewhere/else.crt\n")
+    named = {"PIP_CERT": "/somewhere/on/this/machine.crt", "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    environment = {"HOME": str(tmp_path)} | named
 
     config = package_config.pip_config(environment, has_ca=True)
 

@@ -124,3 +124,19 @@ def test_a_probe_that_raises_is_a_complaint() -> None:
 
 def test_stamps_are_forgotten_with_the_boot() -> None:
     assert processes._stamp_file("etcd").parent == paths.run()
+
+
+def test_a_node_of_another_state_folder_is_told_apart(group: Path, tmp_path: Path, state: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    state.mkdir()
+    seen = []
+    for folder in (state, other):
+        with subprocess.Popen([SLEEP, "60"], cwd=folder) as process:
+            group.write_text(f"{process.pid}\n")
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                monkeypatch.setattr(processes, "SIGNATURES", {"etcd": program_of(process)})
+                seen.append(processes.foreign_state())
+            process.kill()
+
+    assert seen == [None, other]
