@@ -37,6 +37,8 @@ def build(release: Release, revision: str) -> str:
     migration = MIGRATION.format(revision=revision, before=before)
     tag = f"{revision.replace('_', '-')}-{hashlib.sha256((base + migration).encode()).hexdigest()[:12]}"
     ref = f"{base.rpartition(':')[0]}:{tag}"
+    if images.present(release.kube.cluster, ref):
+        return tag
     images.build("items", base)  # nothing to do but to have it in the builder's own storage as well
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)

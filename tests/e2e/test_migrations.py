@@ -13,6 +13,8 @@ from tests.e2e.waiting import ready, wait_until
 
 pytestmark = pytest.mark.e2e
 
+LONG_ENOUGH_SECONDS = 30  # a pod that becomes ready does so in a third of it
+
 
 def test_the_current_image_is_ready_beside_a_database_one_revision_further(release: OwnRelease) -> None:
     tag = revisions.build(release, "one_further")
@@ -38,7 +40,9 @@ def test_a_pod_whose_migration_did_not_run_is_never_ready_and_the_old_one_goes_o
     current = release.pod("items")
     try:
         with pytest.raises(HelmError):
-            release.upgrade({"services": {"items": {"image": {"tag": tag}, "migrate": False}}}, seconds=40)
+            release.upgrade(
+                {"services": {"items": {"image": {"tag": tag}, "migrate": False}}}, seconds=LONG_ENOUGH_SECONDS
+            )
 
         [waiting] = [pod for pod in release.pods("items") if image_of(pod).endswith(f":{tag}")]
         assert "not_run" not in applied(release)
