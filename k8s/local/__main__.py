@@ -26,6 +26,9 @@ def main() -> int:
     except (LocalError, NodeError) as error:
         print(f"make {arguments.command}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder of somebody else's
+        print(f"make {arguments.command}: {error.strerror or error}: {error.filename or 'no file'}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"make {arguments.command}: interrupted; the next `make up` goes on from here.", file=sys.stderr)
         return 130

@@ -30,7 +30,8 @@ def ensure(folder: Path) -> tuple[Path, Path]:
 
     The CA's certificate is `ca.crt` beside them; a new CA means a new certificate for the edge as well.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     if not _good(folder / "ca.crt"):
         _make(folder, "ca", "/CN=Slipway local CA", _CA, CA_DAYS, issuer=None)
         (folder / "edge.crt").unlink(missing_ok=True)

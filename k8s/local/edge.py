@@ -13,7 +13,8 @@ from k8s.node.progress import Progress
 
 FORWARDER = "forwarder"
 START_SECONDS, ANSWER_SECONDS = 10, 60
-PROBE = "/.well-known/jwks.json"
+PROBES = {"/.well-known/jwks.json": "200", "/v1/items": "401"}
+"""By path what the platform answers to somebody without a token: each service that the last screen speaks of."""
 
 
 def check_ports() -> None:
@@ -47,23 +48,24 @@ def close_way() -> None:
 def wait_until_answers() -> None:
     """Ask through the edge, over TLS, until the platform answers; raises LocalError with the last answer."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    while (answer := _ask()) != "200":
-        if time.monotonic() > deadline:
-            raise LocalError(
-                f"{paths.ORIGIN}{PROBE} answers {answer} after {ANSWER_SECONDS} s; "
-                f"look at the ingress controller's log and at {paths.logs() / 'forwarder.log'}."
-            )
-        time.sleep(0.5)
+    for path, expected in PROBES.items():
+        while (answer := _ask(path)) != expected:
+            if time.monotonic() > deadline:
+                raise LocalError(
+                    f"{paths.ORIGIN}{path} answers {answer} after {ANSWER_SECONDS} s instead of {expected}; "
+                    f"look at the ingress controller's log and at {paths.logs() / 'forwarder.log'}."
+                )
+            time.sleep(0.5)
 
 
-def _ask() -> str:
+def _ask(path: str) -> str:
     context = ssl.create_default_context(cafile=str(paths.ca_certificate()))
     try:
         # by address: not every resolver knows that *.localhost is this machine (RFC 6761 section 6.3)
         with socket.create_connection(("127.0.0.1", paths.HTTPS_PORT), timeout=5) as plain:
             connection = http.client.HTTPSConnection(paths.HOST, paths.HTTPS_PORT)
             connection.sock = context.wrap_socket(plain, server_hostname=paths.HOST)
-            connection.request("GET", PROBE)
+            connection.request("GET", path)
             return str(connection.getresponse().status)
     except (OSError, http.client.HTTPException) as error:
         return str(error)
