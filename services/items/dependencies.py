@@ -10,6 +10,7 @@ from services.common.security import CurrentPrincipal
 from services.items.etags import Preconditions, Tags
 from services.items.exceptions import UnsupportedMediaTypeError
 from services.items.models import OWNER_MAX
+from services.items.repository import ItemRepository
 from services.items.service import ItemService
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -21,7 +22,7 @@ def get_item_service(request: Request, session: SessionDep, principal: CurrentPr
     if len(principal.subject) > OWNER_MAX:
         raise ForbiddenError(f"A subject of more than {OWNER_MAX} characters can own nothing here.")
     return ItemService(
-        session=session,
+        items=ItemRepository(session),
         cache=request.state.cache,
         cursors=request.state.cursors,
         principal=principal,

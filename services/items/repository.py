@@ -42,6 +42,10 @@ class ItemRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
+    async def commit(self) -> None:
+        """End the transaction and make its changes last; what was not committed is rolled back."""
+        await self._session.commit()
+
     async def add(self, item: Item) -> Item:
         """Insert; the returned item has the times that the database gave it."""
         self._session.add(item)

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 import orjson
-from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
 from services.common.security import Principal
@@ -21,9 +20,8 @@ ADMIN_SCOPE = "items:admin"
 class ItemService:
     """The catalogue as one caller sees it: their own items, or everybody's with items:admin."""
 
-    def __init__(self, *, session: AsyncSession, cache: ItemCache, cursors: CursorSigner, principal: Principal) -> None:
-        self._session = session
-        self._items = ItemRepository(session)
+    def __init__(self, *, items: ItemRepository, cache: ItemCache, cursors: CursorSigner, principal: Principal) -> None:
+        self._items = items
         self._cache = cache
         self._cursors = cursors
         self._subject = principal.subject
@@ -32,7 +30,7 @@ class ItemService:
     async def create(self, body: ItemWrite) -> ItemRead:
         """Add an item of the caller's. Nothing is cached under its id yet: there is nothing to forget."""
         item = await self._items.add(Item(id=uuid7(), owner=self._subject, **body.model_dump()))
-        await self._session.commit()
+        await self._items.commit()
         return ItemRead.model_validate(item)
 
     async def get(self, item_id: UUID, conditions: Preconditions) -> ItemRead:
@@ -46,7 +44,7 @@ class ItemService:
         """Put all of an item's members; raises ItemNotFoundError, ItemChangedError."""
         item = await self._items.update(item_id, self._owner, body.model_dump(), conditions)
         async with self._cache.writing(item_id):
-            await self._session.commit()
+            await self._items.commit()
         return ItemRead.model_validate(item)
 
     async def patch(self, item_id: UUID, patch: ItemPatch, conditions: Preconditions) -> ItemRead:
@@ -60,14 +58,14 @@ class ItemService:
                 values[name] = default
         item = await self._items.update(item_id, self._owner, values, conditions)
         async with self._cache.writing(item_id):
-            await self._session.commit()
+            await self._items.commit()
         return ItemRead.model_validate(item)
 
     async def delete(self, item_id: UUID, conditions: Preconditions) -> None:
         """Remove an item; raises ItemNotFoundError, ItemChangedError."""
         await self._items.delete(item_id, self._owner, conditions)
         async with self._cache.writing(item_id):
-            await self._session.commit()
+            await self._items.commit()
 
     async def list(self, query: ItemList) -> ItemPage:
         """Read one page; raises BadCursorError."""

@@ -15,7 +15,7 @@ from tests.items.conftest import GOOD, Caller, MakeSettings
 from tests.support.clients import service_process
 from tests.support.tokens import Issuer
 
-EXAMPLES = 150
+EXAMPLES = 100
 
 any_text = st.text(st.characters(codec=None), max_size=30)  # lone surrogates and NUL are among them
 json_value = st.recursive(
