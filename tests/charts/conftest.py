@@ -1,14 +1,24 @@
 """The chart, as every test of it starts."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.charts.chart import ENVIRONMENTS, EVERYTHING, Chart, Objects, helm_program
+from tests.charts.processes import own
 
 HELM, HELM3 = helm_program("helm"), helm_program("helm3")  # before the environment is emptied
 IN_CI = bool(os.environ.get("CI"))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty folder for servers that run as another user, who may not look into pytest's."""
+    with tempfile.TemporaryDirectory(prefix="slipway-chart-", ignore_cleanup_errors=True) as name:
+        yield own(Path(name))
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,15 @@ class Network:
 
     def allows(self, source: Pod | Address, target: Pod | Address, port: int, protocol: str = "TCP") -> bool:
         """Whether a connection passes both the source's egress and the target's ingress."""
-        return self._passes("Egress", source, target, port, protocol) and self._passes(
-            "Ingress", target, source, port, protocol
-        )
+        return self.lets_out(source, target, port, protocol) and self.lets_in(target, source, port, protocol)
+
+    def lets_out(self, source: Pod | Address, target: Pod | Address, port: int, protocol: str = "TCP") -> bool:
+        """Whether the source's side alone would allow it."""
+        return self._passes("Egress", source, target, port, protocol)
+
+    def lets_in(self, target: Pod | Address, source: Pod | Address, port: int, protocol: str = "TCP") -> bool:
+        """Whether the target's side alone would allow it."""
+        return self._passes("Ingress", target, source, port, protocol)
 
     def _passes(self, direction: str, pod: Pod | Address, peer: Pod | Address, port: int, protocol: str) -> bool:
         if not isinstance(pod, Pod) or pod.namespace != self.namespace:

@@ -53,6 +53,13 @@ def test_inside_the_release_exactly_calls_uses_jobs_and_the_test_are_open(shop: 
     assert seen == OPEN
 
 
+def test_each_side_alone_is_as_strict_as_both(shop: Network) -> None:
+    pairs = [(a, b, port) for a, b, port in product(COMPONENTS, COMPONENTS, PORTS) if a != b]
+
+    assert {p for p in pairs if shop.lets_out(component(p[0]), component(p[1]), p[2])} == OPEN
+    assert {p for p in pairs if shop.lets_in(component(p[1]), component(p[0]), p[2])} == OPEN
+
+
 def test_labels_used_here_are_those_of_the_pods(dev: Objects) -> None:
     labels = [pod["metadata"]["labels"] for _, pod in dev.pods()]
 

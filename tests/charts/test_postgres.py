@@ -63,9 +63,9 @@ class Pod:
 
 
 @pytest.fixture
-def pod(tmp_path: Path) -> Pod:
+def pod(folder: Path) -> Pod:
     """A pod on an empty volume."""
-    return Pod(tmp_path)
+    return Pod(folder)
 
 
 def test_an_empty_volume_becomes_a_server_that_asks_for_the_password(pod: Pod) -> None:

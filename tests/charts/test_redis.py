@@ -55,11 +55,11 @@ class Pod:
 
 
 @pytest.fixture
-def pod(tmp_path: Path, dev: Objects) -> Callable[[str], Pod]:
+def pod(folder: Path, dev: Objects) -> Callable[[str], Pod]:
     """A pod of the store with that name."""
 
     def make(store: str) -> Pod:
-        return Pod(tmp_path, dev.one("ConfigMap", f"slipway-{store}")["data"]["redis.conf"])
+        return Pod(folder, dev.one("ConfigMap", f"slipway-{store}")["data"]["redis.conf"])
 
     return make
 

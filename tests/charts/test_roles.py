@@ -66,9 +66,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def release(server: Server, tmp_path: Path) -> Release:
+def release(server: Server, folder: Path) -> Release:
     """A service after the first run of the script."""
-    release = Release(server.url, tmp_path)
+    release = Release(server.url, folder)
     done = release.reconcile()
     assert (done.returncode, done.stderr) == (0, "")
     return release
@@ -104,8 +104,8 @@ def test_the_application_reads_and_writes_what_the_owner_makes_and_makes_nothing
             pytest.fail(f"the application may {statement}")
 
 
-def test_nobody_sees_another_database(release: Release, server: Server, tmp_path: Path) -> None:
-    other = Release(server.url, tmp_path / "other")
+def test_nobody_sees_another_database(release: Release, server: Server, folder: Path) -> None:
+    other = Release(server.url, folder / "other")
     assert other.reconcile().returncode == 0
 
     for role in ("app", "owner"):
@@ -210,13 +210,13 @@ def test_a_third_rotation_uses_the_first_logins_again(release: Release) -> None:
         execute(release.url("app", "b", "second"), "SELECT 1")
 
 
-def test_an_administrator_who_is_no_superuser_will_do(server: Server, tmp_path: Path) -> None:
+def test_an_administrator_who_is_no_superuser_will_do(server: Server, folder: Path) -> None:
     execute(
         server.url,
         "CREATE ROLE manager LOGIN CREATEDB CREATEROLE PASSWORD 'manager'",
         "GRANT CONNECT ON DATABASE postgres TO manager",
     )
-    release = Release(server.url.replace("postgres@", "manager:manager@"), tmp_path, bundled="0")
+    release = Release(server.url.replace("postgres@", "manager:manager@"), folder, bundled="0")
 
     for _ in range(2):
         done = release.reconcile()
@@ -228,11 +228,11 @@ def test_an_administrator_who_is_no_superuser_will_do(server: Server, tmp_path: 
         execute(release.url("app"), "DROP TABLE things")
 
 
-def test_other_databases_of_an_external_server_stay_as_they_are(server: Server, tmp_path: Path) -> None:
+def test_other_databases_of_an_external_server_stay_as_they_are(server: Server, folder: Path) -> None:
     query = "SELECT datname, datacl::text FROM pg_database WHERE datname IN ('postgres', 'template1') ORDER BY 1"
     before = execute(server.url, query)
 
-    assert Release(server.url, tmp_path, bundled="0").reconcile().returncode == 0
+    assert Release(server.url, folder, bundled="0").reconcile().returncode == 0
 
     assert execute(server.url, query) == before
 
