@@ -120,3 +120,21 @@ def containers(pod: Manifest) -> list[Manifest]:
 def variables(container: Manifest) -> dict[str, str | None]:
     """The environment of a container; what comes from a Secret is None."""
     return {v["name"]: v.get("value") for v in container.get("env", [])}
+
+
+def nested(path: str, value: object) -> dict[str, Any]:
+    """`a.b` and 1 as {"a": {"b": 1}}."""
+    *outer, last = path.split(".")
+    result: dict[str, Any] = {last: value}
+    for key in reversed(outer):
+        result = {key: result}
+    return result
+
+
+def merge(values: dict[str, Any], more: dict[str, Any]) -> None:
+    """Lay more over values, map by map."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            merge(values[key], value)
+        else:
+            values[key] = value

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.charts.chart import CHART, ENVIRONMENTS, EVERYTHING, Chart, Refused
+from tests.charts.chart import CHART, ENVIRONMENTS, EVERYTHING, Chart, Refused, merge, nested
 from tests.charts.conftest import environment
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -192,98 +192,6 @@ def test_connections_are_counted_to_the_last_one(chart: Chart) -> None:
     chart.render(environment("dev"), f"postgres.maxConnections={needed}")
     with pytest.raises(Refused, match=f"is {needed - 1} and the release can need {needed} "):
         chart.render(environment("dev"), f"postgres.maxConnections={needed - 1}")
-
-
-def test_a_fourth_service_is_a_few_lines(chart: Chart) -> None:
-    worker = {"calls": ["items"], "uses": ["state"]}
-
-    rendered = chart.render(environment("dev"), {"services": {"worker": worker}})
-
-    names = {o["kind"] for o in rendered if o["metadata"]["name"] == "slipway-worker"}
-    assert names == {"Deployment", "Service", "ServiceAccount", "HorizontalPodAutoscaler", "PodDisruptionBudget",
-                     "NetworkPolicy"}  # fmt: skip
-
-
-def test_a_service_set_to_null_is_gone(chart: Chart) -> None:
-    rendered = chart.render(environment("dev"), {"services": {"items": None}})
-
-    assert [o["metadata"]["name"] for o in rendered if "items" in o["metadata"]["name"]] == []
-    assert not any(job for job in rendered.kind("Job"))
-
-
-def test_the_edge_routes_public_paths_and_nothing_else(chart: Chart) -> None:
-    rendered = chart.render(environment("dev"), {"services": {"worker": {"paths": ["/v1/work"]}}})
-    (rule,) = rendered.one("Ingress", "slipway")["spec"]["rules"]
-
-    assert rule["host"] == "slipway.localhost"
-    assert {p["path"]: p["backend"]["service"]["name"] for p in rule["http"]["paths"]} == {
-        "/v1/items": "slipway-items",
-        "/oauth2": "slipway-auth",
-        "/.well-known": "slipway-auth",
-    }
-
-
-def test_a_public_service_without_paths_gets_every_path(chart: Chart) -> None:
-    gateway = {"public": True, "calls": ["items"]}
-    values = {"services": {"gateway": gateway, "items": {"public": False}, "auth": {"public": False}}}
-
-    (rule,) = chart.render(environment("dev"), values).one("Ingress", "slipway")["spec"]["rules"]
-
-    assert [(p["path"], p["backend"]["service"]["name"]) for p in rule["http"]["paths"]] == [("/", "slipway-gateway")]
-
-
-@pytest.mark.parametrize(
-    ("image", "reference"),
-    [
-        ({}, "slipway/items:0.1.0"),
-        ({"global.image.registry": "r.example:5000/team/"}, "r.example:5000/team/slipway/items:0.1.0"),
-        ({"global.image.tag": "9"}, "slipway/items:9"),
-        ({"global.image.tag": "9", "global.image.tags": {"items": "8"}}, "slipway/items:8"),
-        ({"global.image.tag": "9", "services.items.image.tag": "7"}, "slipway/items:7"),
-        ({"services.items.image.repository": "own/items"}, "own/items:0.1.0"),
-        ({"services.items.image.digest": "sha256:" + "a" * 64}, "slipway/items:0.1.0@sha256:" + "a" * 64),
-    ],
-)
-def test_an_image_is_named_by_registry_repository_tag_and_digest(
-    chart: Chart, image: dict[str, object], reference: str
-) -> None:
-    values: dict[str, Any] = {}
-    for path, value in image.items():
-        merge(values, nested(path, value))
-
-    rendered = chart.render(environment("dev"), values)
-
-    for kind, name in (("Deployment", "slipway-items"), ("Job", "slipway-items-migrate-")):
-        assert rendered.starting(kind, name)["spec"]["template"]["spec"]["containers"][0]["image"] == reference
-
-
-def test_reload_puts_the_code_where_the_pod_may_write(chart: Chart) -> None:
-    rendered = chart.render(environment("dev"), "services.items.reload=true")
-    spec = rendered.one("Deployment", "slipway-items")["spec"]["template"]["spec"]
-    (copy,), (serve,) = spec["initContainers"], spec["containers"]
-
-    assert serve["args"] == ["serve", "--reload"]
-    assert {"name": "code", "mountPath": "/app/services"} in serve["volumeMounts"]
-    assert copy["image"] == serve["image"]
-    assert copy["command"] == ["cp", "-R", "/app/services/.", copy["volumeMounts"][0]["mountPath"]]
-
-
-def nested(path: str, value: object) -> dict[str, Any]:
-    """`a.b` and 1 as {"a": {"b": 1}}."""
-    *outer, last = path.split(".")
-    result: dict[str, Any] = {last: value}
-    for key in reversed(outer):
-        result = {key: result}
-    return result
-
-
-def merge(values: dict[str, Any], more: dict[str, Any]) -> None:
-    """Lay more over values, map by map."""
-    for key, value in more.items():
-        if isinstance(value, dict) and isinstance(values.get(key), dict):
-            merge(values[key], value)
-        else:
-            values[key] = value
 
 
 def refusal(chart: Chart, values: dict[str, Any]) -> str:
