@@ -2,6 +2,7 @@
 
 import faulthandler
 import json
+import socket
 import tempfile
 import threading
 from collections.abc import Generator
@@ -23,6 +24,7 @@ class ManagementServer(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 64
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class ManagementServer(ThreadingHTTPServer):
         self.registry = registry
         self.liveness_seconds = liveness_seconds
         self._dumped = threading.Event()
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
 
     def alive(self) -> bool:

@@ -144,13 +144,13 @@ def _engine(settings: MigrationSettings) -> AsyncEngine:
 
 @asynccontextmanager
 async def _connected(engine: AsyncEngine, settings: MigrationSettings) -> AsyncGenerator[AsyncConnection]:
-    """Wait for the server, the database and the login to be there; raises TimeoutError with the last reason."""
+    """Wait for the server, the database, the login and its role; raises TimeoutError with the last reason."""
     deadline = time.monotonic() + settings.database_wait_seconds
     while True:
         try:
-            connection = await engine.connect()
+            connection = await _connect(engine, settings.database_owner_role)
             break
-        except (OSError, TimeoutError, asyncpg.PostgresError, exc.DBAPIError) as error:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, exc.DBAPIError) as error:
             reason = _reason(error)
             if time.monotonic() > deadline:
                 raise TimeoutError(
@@ -159,12 +159,22 @@ async def _connected(engine: AsyncEngine, settings: MigrationSettings) -> AsyncG
             log.info("database_awaited", reason=reason)
             await asyncio.sleep(1)
     try:
-        if settings.database_owner_role:  # tables then belong to the role, whichever of its logins made them
-            await connection.execute(text(f'SET ROLE "{settings.database_owner_role}"'))
-            await connection.commit()
         yield connection
     finally:
         await connection.close()
+
+
+async def _connect(engine: AsyncEngine, role: str | None) -> AsyncConnection:
+    """Connect and act as the owner, so that tables belong to the role and not to whichever login made them."""
+    connection = await engine.connect()
+    try:
+        if role:
+            await connection.execute(text(f'SET ROLE "{role}"'))
+            await connection.commit()
+    except exc.DBAPIError:
+        await connection.close()
+        raise
+    return connection
 
 
 @asynccontextmanager

@@ -71,6 +71,7 @@ def server_config(app: FastAPI, *, shutdown_seconds: float = 20) -> uvicorn.Conf
         access_log=False,
         proxy_headers=False,  # the client's address is decided by TRUSTED_PROXIES alone
         server_header=False,
+        reset_contextvars=True,  # a pipelined request would inherit the log fields and the span of the one before
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(shutdown_seconds)),
     )

@@ -127,7 +127,7 @@ class ServiceSettings(ProcessSettings):
     management_port: Port = 9000
     drain_seconds: float = Field(default=0, ge=0, le=600)
     shutdown_seconds: float = Field(default=20, gt=0, le=600)
-    liveness_seconds: float = Field(default=30, gt=0)
+    liveness_seconds: float = Field(default=30, ge=2)  # the heart beats once a second
     max_body_bytes: int = Field(default=1_048_576, gt=0)
     trusted_proxies: Networks = ()
 

@@ -138,6 +138,28 @@ async def test_the_management_port_tells_of_life_readiness_and_metrics() -> None
         assert (await asyncio.to_thread(get, f"{url}/readyz")).status_code == 503
 
 
+async def test_nothing_is_checked_that_is_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_module, "INTERVAL_SECONDS", 0.01)
+    is_open, seen = False, []
+
+    async def check() -> None:
+        seen.append(is_open)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        nonlocal is_open
+        is_open = True
+        yield {"readiness_checks": {"store": check}}
+        is_open = False
+        await asyncio.sleep(0.1)
+
+    async with app_client(create_app(SampleSettings(), lifespan)):
+        await asyncio.sleep(0.1)
+
+    assert len(seen) > 1
+    assert all(seen)
+
+
 async def test_a_client_that_says_nothing_holds_up_no_probe() -> None:
     app = create_app(SampleSettings())
     async with managed(app) as url:
@@ -156,10 +178,10 @@ def wait_for(url: str, status: int) -> None:
 
 
 def test_a_blocked_loop_is_found_dead_with_its_stacks_and_lives_again() -> None:
-    with service_process("tests.common.sample", {"LIVENESS_SECONDS": "1.5"}) as process:
+    with service_process("tests.common.sample", {"LIVENESS_SECONDS": "2"}) as process:
         livez = f"{process.management_url}/livez"
         blocker = threading.Thread(
-            target=httpx2.get, args=(f"{process.url}/v1/sample/block/4",), kwargs={"timeout": 20}
+            target=httpx2.get, args=(f"{process.url}/v1/sample/block/5",), kwargs={"timeout": 20}
         )
         blocker.start()
 

@@ -197,6 +197,8 @@ async def test_tables_belong_to_the_role_and_not_to_its_login(url: str) -> None:
     login = url.replace("postgres@", f"{name}_a@")
     try:
         assert await migrate(settings(login, database_owner_role=f"{name}_owner"), SAMPLE) == 0
+        absent = settings(login, database_owner_role=f"{name}_nobody", database_wait_seconds=0)
+        assert await migrate(absent, SAMPLE) == 1
 
         (rows,) = execute(url, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
         assert [row["tableowner"] for row in rows] == [f"{name}_owner"]

@@ -1,5 +1,7 @@
 """Who may call what, over HTTP."""
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -101,3 +103,17 @@ async def test_more_scopes_than_needed_do_no_harm(service: httpx2.AsyncClient, i
 
 async def test_who_is_unknown_is_not_told_what_is_needed(service: httpx2.AsyncClient) -> None:
     assert (await service.get("/admin")).status_code == 401
+
+
+async def test_a_pipelined_request_inherits_nothing_of_the_one_before(
+    service: httpx2.AsyncClient, issuer: Issuer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.base_url.port)
+    known = f"GET /me HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {issuer.token()}\r\n\r\n"
+    writer.write((known + "GET /me HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").encode())
+    async with asyncio.timeout(10):
+        await reader.read()
+    writer.close()
+
+    lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "status" in line]
+    assert [(line["status"], line.get("subject")) for line in lines] == [(200, "alice"), (401, None)]
