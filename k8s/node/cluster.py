@@ -68,8 +68,6 @@ def up(progress: Progress = silent) -> None:
         if renewed := pki.prepare():
             progress(f"certificates made: {', '.join(renewed)}")
         _start(loaded, progress)
-        addons.apply(loaded)
-        progress("add-ons applied; waiting until they run")
         addons.wait_available(progress)
         progress(f"node ready {time.monotonic() - begin:.0f} s after its programs were there")
 
@@ -78,17 +76,19 @@ def _start(loaded: dict[str, Archive], progress: Progress) -> None:
     control_plane.start_etcd()
     start_registry()
     containerd.start_containerd(loaded["pause"].ref)
-    with ThreadPoolExecutor(1) as pool:  # importing images and starting the API server take the same time
+    with ThreadPoolExecutor(1) as pool:  # importing images takes as long as all that needs no image
         loading = pool.submit(containerd.load, {image.ref: image.file for image in loaded.values()})
         control_plane.start_apiserver()
         progress("API server ready")
         control_plane.start_controllers()
+        addons.apply(loaded)
+        progress("add-ons applied")
         loading.result()
     progress("images loaded")
     kubelet.start_kubelet()
     kubelet.start_proxy()
     kubelet.start_policies()
-    progress("node ready, service rules in place")
+    progress("node ready, service rules in place; waiting for the add-ons")
 
 
 def _refuse_non_root() -> None:

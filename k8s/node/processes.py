@@ -76,7 +76,7 @@ def start(
     pids = mains(part, Path(words[0]).name)
     if len(pids) == 1 and _stamp(part) == stamp:
         return
-    end(pids, seconds=20)
+    end(pids, seconds=5)
     log = log_file(part)
     log.parent.mkdir(parents=True, exist_ok=True)
     clean = {"PATH": f"{Path(words[0]).parent}:/usr/bin:/bin:{SBIN}", "HOME": "/root", **(env or {})}
