@@ -72,7 +72,7 @@ def _lines(config: configparser.RawConfigParser) -> Iterator[str]:
 
 def pip_files(environment: Mapping[str, str]) -> list[Path]:
     """Where pip reads its configuration, in its order: site, user (old and new place), the named file."""
-    home = Path(environment.get("HOME", "/root"))
+    home = Path(environment.get("HOME") or Path.home())
     user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     named = environment.get("PIP_CONFIG_FILE")
     return [

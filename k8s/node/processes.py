@@ -79,7 +79,7 @@ def start(
     end(pids, seconds=5)
     log = log_file(part)
     log.parent.mkdir(parents=True, exist_ok=True)
-    clean = {"PATH": f"{Path(words[0]).parent}:/usr/bin:/bin:{SBIN}", "HOME": "/root", **(env or {})}
+    clean = {"PATH": f"{Path(words[0]).parent}:/usr/bin:/bin:{SBIN}", "HOME": str(Path.home()), **(env or {})}
     with log.open("ab") as out:
         started = subprocess.Popen(
             [*CGROUPS.enter(part), *inside(), *words], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
