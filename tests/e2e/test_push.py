@@ -56,7 +56,7 @@ def push(registry: str, tag: str) -> list[str]:
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     printed = result.stdout[result.stdout.index("helm upgrade") :]
-    return shlex.split(printed.split("\n\n")[0])
+    return shlex.split(printed.split("\n\n")[0].replace("\\\n", " "))
 
 
 def install(kube: Kube, line: list[str], namespace: str) -> None:
