@@ -17,5 +17,5 @@ class ServiceLayersContract(LayersContract):
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
         """Fill in the containers and check as usual."""
         services = sorted(graph.find_children(ROOT) - {COMMON})
-        self.containers = [ModuleExpression(name) for name in services]
+        vars(self)["containers"] = [ModuleExpression(name) for name in services]  # declared on the class as a field
         return super().check(graph, verbose)

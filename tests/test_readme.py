@@ -1,0 +1,89 @@
+"""The README is true: its promises name tests that exist and run, its settings are those of the code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from services.common.settings import MigrationSettings, ProcessSettings
+from services.issuer.settings import IssuerSettings
+from services.items.settings import ItemsSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+SETTINGS: tuple[type[ProcessSettings], ...] = (ItemsSettings, IssuerSettings, MigrationSettings)
+
+
+def section(title: str) -> str:
+    """The text below one heading of the README."""
+    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def rows(title: str) -> Iterator[list[str]]:
+    """The cells of the tables below one heading, without heads and rules."""
+    for line in section(title).splitlines():
+        if line.startswith("|") and not re.match(r"\|[-| ]+\|$", line):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+PROMISES = [
+    (cells[0], node)
+    for cells in rows("Promises, and the tests that prove them")
+    for node in re.findall(r"`(tests/\S+)`", cells[-1])
+]
+
+
+def test_there_are_promises() -> None:
+    assert len(PROMISES) > 10
+
+
+@pytest.mark.parametrize(("promise", "node"), PROMISES, ids=[node for _, node in PROMISES])
+def test_a_promise_names_a_test_that_runs(promise: str, node: str) -> None:
+    file, _, name = node.partition("::")
+    assert (ROOT / file).is_file(), f"{promise!r} names {file}, which does not exist"
+    functions = {
+        item.name: item
+        for item in ast.walk(ast.parse((ROOT / file).read_text()))
+        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert name in functions, f"{promise!r} names {node}, which does not exist"
+    decorators = " ".join(ast.unparse(decorator) for decorator in functions[name].decorator_list)
+    assert not re.search(r"\b(skip|skipif|xfail)\b", decorators), f"{node} proves nothing while it is skipped"
+
+
+def defaults() -> dict[str, str]:
+    """Variable to its default as the README prints it: `-` for none, empty for required."""
+    return {
+        name.upper(): ""
+        if field.default is PydanticUndefined
+        else str(field.default if field.default not in (None, ()) else "-")
+        for cls in reversed(SETTINGS)
+        for name, field in cls.model_fields.items()
+    }
+
+
+def test_the_settings_table_has_every_variable_and_its_default() -> None:
+    table = {cells[0].strip("`"): cells[1].strip("`") for cells in rows("Configuration") if cells[0].startswith("`")}
+
+    assert table == defaults()
+
+
+def test_every_target_of_the_makefile_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"`?make ([a-z][a-z0-9-]*)", README)) <= targets
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+
+    assert broken == []
