@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from services.common.problems import printable
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
 
@@ -188,3 +189,8 @@ async def test_a_body_of_just_the_limit_is_read(client: httpx2.AsyncClient) -> N
 
 async def test_an_unread_body_over_the_limit_is_413(client: httpx2.AsyncClient) -> None:
     problem(await client.post("/v1/sample/unread", content=b"x" * 2001), 413)
+
+
+def test_a_text_of_the_clients_can_always_be_said_back_and_is_not_endless() -> None:
+    assert printable("a\ud800b") == "a\\ud800b"
+    assert len(printable("x" * 10_000)) == 2000
