@@ -10,9 +10,12 @@ from k8s.local import commands, paths
 from k8s.local.cluster import KIND_NAME, Cluster
 from k8s.local.errors import LocalError
 from k8s.node import images as buildah
+from k8s.node.errors import NodeError
 
 BUILD_SECONDS = 1200
 REPOSITORY = "slipway"
+EPILOGUE = ("subprocess exited with status", "Error: exit status", 'time="')
+STEP_FAILED = "Error: building at STEP"
 INDEX_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 
 
@@ -73,7 +76,17 @@ def build(service: str, ref: str, *, target: str = "production") -> None:
         commands.run_logged(log, *docker_command(service, ref, target), timeout=BUILD_SECONDS)
         return
     buildah.ensure_python()
-    buildah.build(paths.ROOT, paths.DOCKERFILE, ref, build_args={"SERVICE": service}, target=target, log=log)
+    try:
+        buildah.build(paths.ROOT, paths.DOCKERFILE, ref, build_args={"SERVICE": service}, target=target, log=log)
+    except NodeError as error:
+        raise LocalError(f"The image of {service} was not built: {cause(log)}; its log is {log}.") from error
+
+
+def cause(log: Path) -> str:
+    """The line of a build's log that says what went wrong: the last one that is not buildah's own epilogue."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(EPILOGUE)]
+    return commands.last_line("\n".join(lines[:-1] if lines and lines[-1].startswith(STEP_FAILED) else lines))
 
 
 def push(ref: str) -> None:

@@ -81,3 +81,20 @@ def test_a_name_has_the_registry_when_there_is_one() -> None:
         "registry.example.com/team/slipway/items:1.0"
     )
     assert images.reference("", "items", "1.0") == "slipway/items:1.0"
+
+
+def test_a_failed_build_tells_the_line_that_says_why(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text(
+        "SyntaxError: invalid syntax\n\nsubprocess exited with status 1\nsubprocess exited with status 1\n"
+        'Error: building at STEP "RUN python -m compileall /app": exit status 1\n'
+    )
+
+    assert images.cause(log) == "SyntaxError: invalid syntax"
+
+
+def test_a_build_that_fails_before_any_step_tells_what_buildah_says(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text("Error: no such file: services/Dockerfile\n")
+
+    assert images.cause(log) == "Error: no such file: services/Dockerfile"
