@@ -62,6 +62,17 @@ async def test_a_new_key_is_found_without_a_restart(auth: KeyServer, clock: Cloc
     assert auth.fetches == 2
 
 
+async def test_all_who_meet_a_new_key_at_once_get_it_from_one_fetch(auth: KeyServer, clock: Clock) -> None:
+    async with remote(auth.url, clock) as keys:
+        await keys.get(auth.issuer.key.kid or "")
+        auth.issuer.rotate()
+        clock.now += 10
+
+        assert all(await asyncio.gather(*(keys.get(auth.issuer.key.kid or "") for _ in range(20))))
+
+    assert auth.fetches == 2
+
+
 async def test_a_withdrawn_key_is_forgotten(auth: KeyServer, clock: Clock) -> None:
     async with remote(auth.url, clock) as keys:
         old = auth.issuer.key.kid or ""

@@ -18,7 +18,7 @@ from services.common.migrations import head, migrate
 from services.common.postgres import check_migrated, open_postgres
 from services.common.settings import MigrationSettings, PostgresSettings
 from tests.support.clients import Process, service_process
-from tests.support.servers import execute, free_port, new_database, with_database
+from tests.support.servers import execute, free_port, new_database, with_database, with_login
 
 SAMPLE = "tests.common.sample.migrations"
 
@@ -192,9 +192,9 @@ async def test_a_pod_is_ready_when_its_own_head_is_listed(url: str, history: Pat
 
 async def test_tables_belong_to_the_role_and_not_to_its_login(url: str) -> None:
     name = f"role_{uuid.uuid4().hex[:8]}"
-    execute(url, f"CREATE ROLE {name}_owner NOLOGIN", f"CREATE ROLE {name}_a LOGIN IN ROLE {name}_owner")
+    execute(url, f"CREATE ROLE {name}_owner NOLOGIN", f"CREATE ROLE {name}_a LOGIN PASSWORD 'a1' IN ROLE {name}_owner")
     execute(url, f"GRANT CREATE, USAGE ON SCHEMA public TO {name}_owner")
-    login = url.replace("postgres@", f"{name}_a@")
+    login = with_login(url, f"{name}_a", "a1")
     try:
         assert await migrate(settings(login, database_owner_role=f"{name}_owner"), SAMPLE) == 0
         absent = settings(login, database_owner_role=f"{name}_nobody", database_wait_seconds=0)

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 
 def test_no_variable_of_the_shell_is_a_setting() -> None:
     settings = ("DATABASE_URL", "CACHE_URL", "PORT", "LOG_LEVEL", "OTEL_", "ISSUER", "AUDIENCE", "JWKS_URL")
@@ -13,6 +15,7 @@ def test_no_variable_of_the_shell_is_a_setting() -> None:
     assert [name for name in os.environ if name.startswith(settings)] == []
 
 
+@pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="needs servers of its own")
 def test_a_suite_that_is_killed_leaves_no_server() -> None:
     code = (
         "import os, sys, tempfile, time\n"

@@ -295,6 +295,12 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit(parts._replace(path=f"/{name}"))
 
 
+def with_login(url: str, user: str, password: str) -> str:
+    """The same database, another login."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"))
+
+
 @contextmanager
 def new_database(admin_url: str, name: str) -> Generator[str]:
     """An empty database for as long as the block lasts; yields its URL."""
