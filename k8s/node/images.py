@@ -1,11 +1,13 @@
 """Container images by buildah: base images from Debian packages, images from a Dockerfile, pushing."""
 
 import json
+import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,17 @@ def push(ref: str, destination: str | None = None) -> str:
         command = _buildah("push", f"--tls-verify={verify}", "--digestfile", digest, ref, f"docker://{target}")
         run(command, env=_environment(), timeout_seconds=600)
         return digest.read_text().strip()
+
+
+def run_once(ref: str, command: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run a command in a container of a built image, on this machine's network; its exit code."""
+    container = _ask("from", "--pull=never", ref)
+    try:
+        given = [f"--env={name}={value}" for name, value in variables.items()]
+        words = _buildah("run", "--network=host", *given, container, "--", *command)
+        return subprocess.run(words, check=False, env={**os.environ, **_environment()}).returncode
+    finally:
+        _ask("rm", container)
 
 
 def exists(ref: str) -> bool:

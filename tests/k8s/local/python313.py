@@ -1,0 +1,39 @@
+"""`python -m tests.k8s.local.python313 [pytest arguments]`: the suite on the Python of the images.
+
+Builds the `test` target (the dev target with the test requirements) and runs it in a container on this machine's
+network; Postgres and Redis are started here and given by URL.
+"""
+
+import subprocess
+import sys
+
+from k8s.local import images
+from k8s.node import images as buildah
+from tests.support.servers import postgres_server, redis_server
+
+REF = "slipway/suite:local"
+PYTEST = ["python", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not e2e"]
+SUITES = ["tests/common", "tests/items", "tests/issuer"]
+
+
+def main(arguments: list[str]) -> int:
+    """Build, start the servers, run; the exit code is pytest's."""
+    print("building the test image (a minute when requirements changed)", flush=True)
+    images.build("items", REF, target="test")
+    with postgres_server() as postgres, redis_server() as redis:
+        given = {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": redis.url}
+        command = [*PYTEST, *(arguments or SUITES)]
+        if images.with_docker():
+            return subprocess.run(docker_command(command, given), check=False).returncode
+        return buildah.run_once(REF, command, given)
+
+
+def docker_command(command: list[str], variables: dict[str, str]) -> list[str]:
+    """The same with Docker."""
+    given = [f"--env={name}={value}" for name, value in variables.items()]
+    program, *arguments = command
+    return ["docker", "run", "--rm", "--network=host", *given, f"--entrypoint={program}", REF, *arguments]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
