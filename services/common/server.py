@@ -9,7 +9,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from services.common.health import Health
 from services.common.protocol import BoundedProtocol
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def server_config(app: FastAPI, *, shutdown_seconds: float = 20) -> uvicorn.Config:
+def server_config(app: ASGIApp, *, shutdown_seconds: float = 20) -> uvicorn.Config:
     """Uvicorn's settings.
 
     No `limit_concurrency`: it counts idle keep-alive connections, so it would refuse a gateway's warm ones. What a

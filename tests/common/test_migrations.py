@@ -145,7 +145,7 @@ async def test_a_change_that_waits_for_a_lock_gives_up_before_everybody_waits_be
 ) -> None:
     await migrate(settings(url), SAMPLE)
     add(history, "0003", "0002", "ALTER TABLE things ADD COLUMN colour text")
-    async with connection(url) as reader, reader.transaction():
+    async with asyncio.timeout(20), connection(url) as reader, reader.transaction():
         await reader.fetch("SELECT * FROM things")
 
         assert await migrate(settings(url, database_lock_timeout_seconds=0.2), "copied") == 1

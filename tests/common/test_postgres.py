@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import exc, text
+from starlette.types import Message, Receive, Scope, Send
 
 from services.common import postgres as postgres_module
 from services.common.app import create_service
@@ -140,10 +141,31 @@ async def test_a_request_that_finds_no_connection_in_time_is_503(rows: httpx2.As
 
 
 async def test_a_connection_is_back_before_the_answer_is_sent(database_url: str) -> None:
-    async with service(database_url, database_pool_size=1) as client:
-        for _ in range(20):
-            assert (await client.get("/one")).status_code == 200
-            assert (await client.get("/fail/XX000")).status_code == 500
+    """A client that reads slowly must not hold a connection."""
+    held: list[float | None] = []
+    registry = CollectorRegistry()
+    settings = Settings.model_validate({"database_url": database_url})
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        async with open_postgres(settings, registry) as engine:
+            yield {"session_maker": session_maker(engine)}
+
+    app = create_service(settings, title="Rows", routers=[router], lifespan=lifespan)
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                held.append(registry.get_sample_value("database_pool_connections_busy"))
+            await send(message)
+
+        await app(scope, receive, send_watched)
+
+    async with app_client(watched) as client:
+        assert (await client.get("/one")).status_code == 200
+        assert (await client.get("/fail/XX000")).status_code == 500
+
+    assert held == [0, 0]
 
 
 async def test_what_was_not_committed_is_rolled_back(rows: httpx2.AsyncClient, database_url: str) -> None:

@@ -33,8 +33,24 @@ async def test_an_answering_server_answers(redis_url: str) -> None:
 async def test_a_server_that_is_away_raises_at_once() -> None:
     async with open_redis(SecretStr(f"redis://127.0.0.1:{free_port()}/0")) as client:
         with pytest.raises(RedisConnectionError):
-            async with asyncio.timeout(5):  # the library's own ten retries take longer than a caller has
+            await ping(client)
+
+
+async def test_a_server_that_hangs_up_is_tried_twice_and_not_eleven_times() -> None:
+    calls = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with open_redis(SecretStr(f"redis://127.0.0.1:{port}/0")) as client:
+            with pytest.raises(RedisError):
                 await ping(client)
+
+    assert calls <= 4  # the library asks once more by itself while it connects
 
 
 async def test_a_server_gone_silent_raises_within_a_bound(own_server: Server) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from services.common.server import listen, server_config
 from tests.support.servers import free_port
@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def app_client(app: FastAPI, **options: object) -> AsyncGenerator[httpx2.AsyncClient]:
+async def app_client(app: ASGIApp, **options: object) -> AsyncGenerator[httpx2.AsyncClient]:
     """The app with its lifespan running behind a real uvicorn socket; yields a client for it."""
     listener = listen("127.0.0.1", 0)
     config = server_config(app, shutdown_seconds=5)
