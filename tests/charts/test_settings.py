@@ -1,19 +1,16 @@
 """The chart's variables and the fields of the settings classes are the same, both ways."""
 
 import base64
+import importlib
 from typing import Any
 
 import pytest
 from pydantic_settings import BaseSettings
 
-from services.common.settings import MigrationSettings
-from services.issuer.settings import IssuerSettings
-from services.items.settings import ItemsSettings
+from services.common.settings import MigrationSettings, ServiceSettings
 from tests.charts.chart import Chart, Manifest, Objects, containers
 from tests.charts.conftest import environment
 
-SETTINGS: dict[str, type[BaseSettings]] = {"items": ItemsSettings, "issuer": IssuerSettings}
-"""By the last part of the image's repository."""
 TRACED: dict[str, Any] = {"tracing": {"endpoint": "http://collector:4318", "peers": [{"podSelector": {}}]}}
 FIXED = {"HOST", "PORT", "MANAGEMENT_PORT"}
 """The chart's ports are what the defaults say: another one would leave the probes alone with it."""
@@ -47,17 +44,28 @@ def environ(objects: Objects, container: Manifest) -> dict[str, str]:
     return result
 
 
+def settings_of(service: str) -> type[ServiceSettings]:
+    """The settings class that `services/<service>/settings.py` defines: the last part of the image's repository."""
+    module = importlib.import_module(f"services.{service}.settings")
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, ServiceSettings) and value.__module__ == module.__name__
+    ]
+    assert len(own) == 1, f"{module.__name__} defines {len(own)} settings classes of a service, one would be right"
+    return own[0]
+
+
 def processes(objects: Objects) -> list[tuple[type[BaseSettings], dict[str, str]]]:
     """Settings class and environment of every process of a service."""
     found: list[tuple[type[BaseSettings], dict[str, str]]] = []
-    for owner, pod in objects.pods():
+    for _, pod in objects.pods():
         for container in containers(pod):
             repository = container["image"].rsplit(":", 1)[0].rsplit("/", 1)[1]
             if container.get("args") == ["migrate"]:
                 found.append((MigrationSettings, environ(objects, container)))
             elif container.get("args") == ["serve"]:
-                assert repository in SETTINGS, f"{owner}: name the settings of {repository} above"
-                found.append((SETTINGS[repository], environ(objects, container)))
+                found.append((settings_of(repository), environ(objects, container)))
     return found
 
 
@@ -123,6 +131,6 @@ def test_ports_of_the_chart_are_those_of_the_settings(dev: Objects) -> None:
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         assert ports == {
-            "http": ItemsSettings.model_fields["port"].default,
-            "management": ItemsSettings.model_fields["management_port"].default,
+            "http": ServiceSettings.model_fields["port"].default,
+            "management": ServiceSettings.model_fields["management_port"].default,
         }
