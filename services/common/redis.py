@@ -14,7 +14,10 @@ MAX_CONNECTIONS = 64
 
 @asynccontextmanager
 async def open_redis(url: SecretStr, *, timeout_seconds: float = TIMEOUT_SECONDS) -> AsyncGenerator[Redis]:
-    """A client that gives up after a quarter of a second and one retry. Connects when first asked."""
+    """A client that waits a quarter of a second, then tries once more: to connect, and to ask.
+
+    A server gone silent costs a caller about a second. Connects when first asked.
+    """
     client = Redis.from_url(
         url.get_secret_value(),
         socket_timeout=timeout_seconds,

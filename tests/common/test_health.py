@@ -62,11 +62,12 @@ async def test_a_check_that_fails_says_why() -> None:
 async def test_a_check_that_hangs_is_given_up_on_and_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_module, "CHECK_TIMEOUT_SECONDS", 0.05)
 
-    assert await found(postgres=hanging, cache=hanging, tokens=good) == {
-        "postgres": "no answer within 0.05 s",
-        "cache": "no answer within 0.05 s",
-        "tokens": "ok",
-    }
+    async with asyncio.timeout(2):
+        assert await found(postgres=hanging, cache=hanging, tokens=good) == {
+            "postgres": "no answer within 0.05 s",
+            "cache": "no answer within 0.05 s",
+            "tokens": "ok",
+        }
 
 
 def test_nothing_is_ready_before_the_start_is_finished() -> None:

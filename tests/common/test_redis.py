@@ -36,7 +36,7 @@ async def test_a_server_that_is_away_raises_at_once() -> None:
             await ping(client)
 
 
-async def test_a_server_that_hangs_up_is_tried_twice_and_not_eleven_times() -> None:
+async def test_a_server_that_hangs_up_is_tried_again_but_not_often() -> None:
     calls = 0
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,7 +50,7 @@ async def test_a_server_that_hangs_up_is_tried_twice_and_not_eleven_times() -> N
             with pytest.raises(RedisError):
                 await ping(client)
 
-    assert calls <= 4  # the library asks once more by itself while it connects
+    assert 2 <= calls <= 4  # connecting is tried twice, and so is asking
 
 
 async def test_a_server_gone_silent_raises_within_a_bound(own_server: Server) -> None:
