@@ -65,18 +65,19 @@ class Release:
 
     @contextmanager
     def client(self, subject: str = "alice") -> Iterator[httpx2.Client]:
-        """A signed-in client that comes in through the edge; the edge may still be learning of the release."""
-        with edge.client(self.host) as anonymous:
-            wait_until(
-                f"{self.host} answers through the edge",
-                lambda: (
-                    anonymous.get("/.well-known/jwks.json").status_code == 200
-                    and anonymous.get("/v1/items").status_code == 401
-                ),
-                seconds=60,
-                otherwise=self.report,
-            )
-            yield edge.sign_in(anonymous, subject)
+        """A signed-in client that comes in through the edge, once its token is taken.
+
+        The edge may still be learning of the release, and items of the keys of an issuer that has just started.
+        """
+        with edge.client(self.host) as client:
+
+            def signed_in() -> bool:
+                if client.get("/.well-known/jwks.json").status_code != 200:
+                    return False
+                return edge.sign_in(client, subject).get("/v1/items").status_code == 200
+
+            wait_until(f"{self.host} answers {subject}", signed_in, seconds=60, otherwise=self.report)
+            yield client
 
     def helm(self, *arguments: commands.Argument, text: str | None = None, seconds: float = READY_SECONDS) -> str:
         """Run helm on this namespace; raises HelmError with a report when it fails."""
@@ -105,6 +106,7 @@ class OwnRelease(Release):
             "upgrade", "--install", self.name, paths.CHART, *self.development, "--values=-",
             "--wait", "--wait-for-jobs", f"--timeout={seconds}s", text=text, seconds=seconds,
         )  # fmt: skip
+        wait_until("all that was replaced is gone", self._settled, seconds=90, otherwise=self.report)
 
     @contextmanager
     def changed(self, values: Mapping[str, Any]) -> Iterator[None]:
@@ -114,6 +116,10 @@ class OwnRelease(Release):
             yield
         finally:
             self.upgrade()
+
+    def _settled(self) -> bool:
+        """Whether no pod is on its way out: an issuer that drains still signs with keys that go with it."""
+        return all("deletionTimestamp" not in pod["metadata"] for pod in self.objects("Pod"))
 
     def uninstall(self) -> None:
         """Remove the release and wait until its pods are gone."""

@@ -1,4 +1,4 @@
-"""The namespace of the platform enforces the restricted Pod Security Standard, for every pod and Job."""
+"""Namespaces of Slipway enforce the restricted Pod Security Standard, for every pod and Job."""
 
 import copy
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from k8s.local import paths
 from tests.e2e.kube import Kube, Object
 from tests.e2e.releases import Release
 
@@ -34,19 +33,18 @@ BROKEN: dict[str, Break] = {
 """By what the API server calls the rule: a change that breaks it."""
 
 
-def test_the_namespace_enforces_restricted(kube: Kube) -> None:
-    labels = kube.get("Namespace", paths.NAMESPACE)["metadata"]["labels"]
-
-    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    assert labels.get("pod-security.kubernetes.io/enforce-version", "latest") == "latest"
-
-
 @pytest.mark.parametrize("kind", ["Pod", "Job"])
-def test_everything_of_the_release_is_in_that_namespace(kube: Kube, platform: Release, kind: str) -> None:
-    found = kube.objects(kind, labels=f"app.kubernetes.io/name=slipway,{platform.labels()}")
+def test_every_namespace_with_something_of_slipway_enforces_restricted(
+    kube: Kube, platform: Release, kind: str
+) -> None:
+    found = kube.objects(kind, labels="app.kubernetes.io/name=slipway")
 
-    assert found
-    assert {each["metadata"]["namespace"] for each in found} == {paths.NAMESPACE}
+    namespaces = {each["metadata"]["namespace"] for each in found}
+    assert platform.namespace in namespaces
+    for namespace in namespaces:
+        labels = kube.get("Namespace", namespace)["metadata"]["labels"]
+        assert labels.get("pod-security.kubernetes.io/enforce") == "restricted", namespace
+        assert labels.get("pod-security.kubernetes.io/enforce-version", "latest") == "latest", namespace
 
 
 def test_every_template_of_the_release_is_admitted(platform: Release) -> None:
