@@ -1,6 +1,7 @@
 """The cache by itself, on a real Redis: leases, holds, lifetimes, and a Redis that goes away."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from tests.support.servers import redis_server
 
 LIFETIMES = Lifetimes(soft=30, hard=60, hold=10)
 NOTHING = Found()
+own_redis = pytest.mark.skipif("TEST_REDIS_URL" in os.environ, reason="stops a server of its own")
 
 
 def make_item(version: int = 1) -> ItemRead:
@@ -230,6 +232,7 @@ async def test_a_key_of_another_type_is_skipped_and_does_not_stop_a_write(cache:
     assert (await cache.find(item.id)).lease is not None
 
 
+@own_redis
 async def test_the_scripts_survive_a_restart_of_redis() -> None:
     with redis_server() as server:
         async with open_redis(SecretStr(server.url)) as redis:
@@ -241,6 +244,7 @@ async def test_the_scripts_survive_a_restart_of_redis() -> None:
             await filled(cache, make_item())
 
 
+@own_redis
 async def test_with_redis_away_reads_are_skipped_and_writes_counted() -> None:
     with redis_server() as server:
         async with open_redis(SecretStr(server.url)) as redis:
@@ -257,6 +261,7 @@ async def test_with_redis_away_reads_are_skipped_and_writes_counted() -> None:
     assert cache._metrics.invalidations_failed._value.get() == 1
 
 
+@own_redis
 async def test_a_silent_redis_is_asked_by_one_reader_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 60)
     with redis_server() as server:

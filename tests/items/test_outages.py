@@ -1,6 +1,7 @@
 """Postgres, Redis or both away: stated answers, no 5xx but 503, and back by itself."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ from tests.items.waits import until
 from tests.support.clients import app_client
 from tests.support.servers import Server, execute, new_database, postgres_server, redis_server
 from tests.support.tokens import Issuer
+
+pytestmark = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="stops servers of its own")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> int:
     images.build("items", REF, target="test")
     with postgres_server() as postgres, redis_server() as redis:
         given = {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": redis.url}
-        command = [*PYTEST, *(arguments or SUITES)]
+        chosen = [] if any(each.startswith("tests/") for each in arguments) else SUITES
+        command = [*PYTEST, *arguments, *chosen]
         if images.with_docker():
             return subprocess.run(docker_command(command, given), check=False).returncode
         return buildah.run_once(REF, command, given)
