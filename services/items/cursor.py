@@ -33,7 +33,7 @@ class CursorSigner:
     def sign(self, position: Position, listing: bytes) -> str:
         """Name a position in a listing; `listing` says whose items, which filters and which order."""
         payload = orjson.dumps([position.value, str(position.id)])
-        return base64.urlsafe_b64encode(self._mac(payload, listing) + payload).rstrip(b"=").decode()
+        return _encode(self._mac(payload, listing) + payload)
 
     def read(self, cursor: str, listing: bytes) -> Position:
         """Return the position that `sign` named for the same listing; raises BadCursorError for all else."""
@@ -41,6 +41,9 @@ class CursorSigner:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             raise BadCursorError from None
+        # a last character has bits that decoding drops: only the one spelling that `sign` writes is a cursor
+        if _encode(raw) != cursor:
+            raise BadCursorError
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(payload, listing)):
             raise BadCursorError
@@ -51,3 +54,7 @@ class CursorSigner:
         # the payload's own length separates it from the listing: no pair of them reads as another pair
         message = b"%s%d\n%s%s" % (_FORMAT, len(payload), payload, listing)
         return hmac.digest(self._key, message, hashlib.sha256)
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.items.cursor import CursorSigner, Position
@@ -100,6 +100,7 @@ async def test_a_made_up_cursor_is_400(alice: Caller, cursor: str) -> None:
 
 
 @given(position=st.integers(0, len(CURSOR) - 1), character=st.characters())
+@example(position=len(CURSOR) - 1, character="R")  # differs in bits that base64 drops
 def test_a_cursor_with_another_character_is_refused(position: int, character: str) -> None:
     changed = CURSOR[:position] + character + CURSOR[position + 1 :]
     if changed == CURSOR:
