@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the last round of checks found: name to "ok" or the reason why not."""
+    """Whether requests should be sent here, and what the last round of checks found: "ok" or the reason why not."""
 
     ready: bool = False
     checks: Mapping[str, str] = field(default_factory=dict)
@@ -34,8 +34,14 @@ class Health:
         self._beat_at = clock()
         self._snapshot = Snapshot(checks={"startup": "not finished"})
         self._checks: Mapping[str, Check] = {}
+        self._passed: frozenset[str] = frozenset()
         self.lag_seconds = 0.0
         self.draining = False
+
+    @property
+    def checks(self) -> Mapping[str, str]:
+        """What the last round of checks found: name to "ok" or the reason why not."""
+        return self._snapshot.checks
 
     @property
     def silent_seconds(self) -> float:
@@ -43,7 +49,11 @@ class Health:
         return self._clock() - self._beat_at
 
     def readiness(self) -> Snapshot:
-        """Whether requests should be sent here."""
+        """Whether requests should be sent here: the start is finished, no drain has begun, the loop turns.
+
+        A check counts until it has passed once. What all pods share (Postgres, the keys of auth) would take all of them
+        out at once when it goes away, and clients would get the edge's error instead of our stated one.
+        """
         if self.draining:
             return Snapshot(ready=False, checks={"draining": "shutting down"})
         if self.silent_seconds > STALE_SECONDS:
@@ -85,7 +95,8 @@ class Health:
         """One round: all checks at once, each with its own timeout."""
         results = await asyncio.gather(*(_outcome(check) for check in self._checks.values()))
         found = dict(zip(self._checks, results, strict=True))
-        snapshot = Snapshot(ready=all(result == "ok" for result in results), checks=found)
+        self._passed |= {name for name, result in found.items() if result == "ok"}
+        snapshot = Snapshot(ready=self._passed >= found.keys(), checks=found)
         if snapshot != self._snapshot:
             log.info("readiness_changed", ready=snapshot.ready, checks=dict(snapshot.checks))
         self._snapshot = snapshot

@@ -1,10 +1,13 @@
 """HTTP metrics of one application in a registry of its own."""
 
 import sys
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Gauge, Info
+from prometheus_client import CollectorRegistry, Gauge, Info, Metric
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 from prometheus_fastapi_instrumentator import metrics
 from prometheus_fastapi_instrumentator.middleware import PrometheusInstrumentatorMiddleware
 from starlette.middleware import Middleware
@@ -56,4 +59,20 @@ def process_registry(service: str, version: str, health: Health) -> CollectorReg
     build.info({"service": service, "version": version, "python": sys.version.split()[0]})
     lag = Gauge("event_loop_lag_seconds", "How much later than asked the loop woke its heartbeat", registry=registry)
     lag.set_function(lambda: health.lag_seconds)
+    registry.register(ReadinessChecks(health))
     return registry
+
+
+class ReadinessChecks(Collector):
+    """1 or 0 for each readiness check, as of its last round: after the start the only place where a failure shows."""
+
+    def __init__(self, health: Health) -> None:
+        """Take the health whose checks are told."""
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample a check."""
+        family = GaugeMetricFamily("readiness_check_passing", "Whether what it asks for is there", labels=["check"])
+        for name, outcome in self._health.checks.items():
+            family.add_metric([name], float(outcome == "ok"))
+        yield family

@@ -38,9 +38,9 @@ def create_app(settings: ItemsSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
         async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(open_postgres(settings))
+            engine = await stack.enter_async_context(open_postgres(settings, app.state.registry))
             redis = await stack.enter_async_context(open_redis(settings.cache_url))
-            verifier = await stack.enter_async_context(open_token_verifier(settings))
+            verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry))
             yield {
                 "session_maker": session_maker(engine),
                 "cache": ItemCache(redis, CacheMetrics(app.state.registry), lifetimes(settings)),

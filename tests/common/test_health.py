@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 from fastapi import FastAPI
 
 from services.common import health as health_module
-from services.common.health import Health
+from services.common.health import Check, Health
 from services.common.management import ManagementServer
+from services.common.metrics import process_registry
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client, service_process
 
@@ -47,6 +48,16 @@ async def hanging() -> None:
     await asyncio.sleep(60)
 
 
+def in_turn(checks: Sequence[Check]) -> Check:
+    """One check after the other, a round each."""
+    following = iter(checks)
+
+    async def check() -> object:
+        return await next(following)()
+
+    return check
+
+
 async def test_ready_is_when_every_check_passes() -> None:
     assert await found() == {}
     assert await found(postgres=good, cache=good) == {"postgres": "ok", "cache": "ok"}
@@ -68,6 +79,30 @@ async def test_a_check_that_hangs_is_given_up_on_and_delays_no_other(monkeypatch
             "cache": "no answer within 0.05 s",
             "tokens": "ok",
         }
+
+
+async def test_what_fails_after_the_start_is_told_and_takes_no_pod_away() -> None:
+    answers = [bad, good, bad]
+    health = Health()
+    health._checks = {"postgres": in_turn(answers)}
+    registry = process_registry("sample", "1", health)
+    seen = []
+    for _ in range(3):
+        await health.check_now()
+        snapshot = health.readiness()
+        passing = registry.get_sample_value("readiness_check_passing", {"check": "postgres"})
+        seen.append((snapshot.ready, snapshot.checks["postgres"] == "ok", passing))
+
+    assert seen == [(False, False, 0), (True, True, 1), (True, False, 0)]
+
+
+async def test_every_check_has_to_pass_once() -> None:
+    answers = [good, bad]
+    health = Health()
+    health._checks = {"postgres": in_turn(answers), "keys": bad}
+    for _ in range(2):
+        await health.check_now()
+        assert not health.readiness().ready
 
 
 def test_nothing_is_ready_before_the_start_is_finished() -> None:
