@@ -9,7 +9,7 @@ from k8s.local.release import values
 from k8s.local.up import deliver_images
 from k8s.node.progress import printer
 from tests.e2e import namespaces
-from tests.e2e.kube import ForeignClusterError, Kube, connect
+from tests.e2e.kube import ClusterRefusedError, Kube, connect
 from tests.e2e.namespaces import MakeNamespace
 from tests.e2e.releases import OwnRelease, Release
 
@@ -19,7 +19,7 @@ def kube() -> Kube:
     """The cluster of `make up`, and no other."""
     try:
         return connect()
-    except ForeignClusterError as error:
+    except ClusterRefusedError as error:
         pytest.fail(str(error), pytrace=False)
 
 

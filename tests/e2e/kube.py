@@ -8,6 +8,7 @@ from kubernetes import config
 from kubernetes.client import CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic import DynamicClient
+from urllib3.exceptions import HTTPError
 
 from k8s.local import cluster as clusters
 from k8s.local.cluster import Cluster
@@ -36,29 +37,32 @@ VERSIONS = {
 }
 
 
-class ForeignClusterError(Exception):
-    """These tests install, break and uninstall: not on a cluster that the project did not make."""
+class ClusterRefusedError(Exception):
+    """These tests install, break and uninstall: only on a cluster that the project made, and that answers."""
 
 
 def connect() -> "Kube":
     """The cluster of the last `make up`, by its own kubeconfig: the user's current context never counts."""
     context = os.environ.get("KUBE_CONTEXT", "")
     if context:
-        raise ForeignClusterError(
+        raise ClusterRefusedError(
             f"KUBE_CONTEXT={context} names a cluster of yours; unset it: these tests run on clusters of `make up` only."
         )
     cluster = clusters.remembered()
     if cluster is None:
-        raise ForeignClusterError("There is no cluster of `make up` on this machine; run `make up` first.")
-    kube = Kube(cluster)
-    check_own(cluster, [node["metadata"]["name"] for node in kube.objects("Node")])
+        raise ClusterRefusedError("There is no cluster of `make up` on this machine; run `make up` first.")
+    try:
+        kube = Kube(cluster)
+        check_own(cluster, [node["metadata"]["name"] for node in kube.objects("Node")])
+    except HTTPError as error:
+        raise ClusterRefusedError(f"The cluster of `make up` does not answer; run `make up` again: {error}") from error
     return kube
 
 
 def check_own(cluster: Cluster, nodes: Sequence[str]) -> None:
-    """Raise ForeignClusterError unless `nodes` are exactly those that the project gives such a cluster."""
+    """Raise ClusterRefusedError unless `nodes` are exactly those that the project gives such a cluster."""
     if list(nodes) != NODES.get(cluster.provider):
-        raise ForeignClusterError(
+        raise ClusterRefusedError(
             f"The {cluster.provider} cluster has the nodes {', '.join(nodes) or '(none)'}, "
             f"where `make up` makes {' or '.join(name for names in NODES.values() for name in names)}: left alone."
         )

@@ -5,7 +5,7 @@ import pytest
 from k8s.local import cluster as clusters
 from k8s.local import paths
 from k8s.local.cluster import Cluster
-from tests.e2e.kube import NODES, ForeignClusterError, check_own, connect
+from tests.e2e.kube import NODES, ClusterRefusedError, check_own, connect
 
 
 @pytest.mark.parametrize("provider", ["node", "kind"])
@@ -24,14 +24,14 @@ def test_a_cluster_that_the_project_made_is_taken(provider: str) -> None:
     ],
 )
 def test_a_cluster_that_somebody_else_made_is_refused(provider: str, nodes: list[str]) -> None:
-    with pytest.raises(ForeignClusterError, match="left alone"):
+    with pytest.raises(ClusterRefusedError, match="left alone"):
         check_own(Cluster(provider, "a test"), nodes)
 
 
 def test_a_context_of_the_user_is_refused_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBE_CONTEXT", "production")
 
-    with pytest.raises(ForeignClusterError, match="KUBE_CONTEXT=production"):
+    with pytest.raises(ClusterRefusedError, match="KUBE_CONTEXT=production"):
         connect()
 
 
@@ -39,7 +39,7 @@ def test_without_make_up_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("KUBE_CONTEXT", raising=False)
     monkeypatch.setattr(clusters, "remembered", lambda: None)
 
-    with pytest.raises(ForeignClusterError, match="make up"):
+    with pytest.raises(ClusterRefusedError, match="make up"):
         connect()
 
 
