@@ -32,7 +32,7 @@ async def issue_token(
     if not client_id.isprintable() or not client_id:
         return refused("invalid_request", "client_id must name the caller, for example client_id=alice")
     signer: TokenSigner = request.state.signer
-    token = signer.sign(subject=client_id, client_id=client_id, scope=scope)
+    token = signer.sign(signer.claims(subject=client_id, client_id=client_id, scope=scope))
     answer = TokenRead(access_token=token, expires_in=signer.lifetime_seconds, scope=scope)
     return JSONResponse(answer.model_dump(), headers=NO_STORE)
 

@@ -1,5 +1,6 @@
 """Access tokens (RFC 9068) under a key that lives as long as the process."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
@@ -9,9 +10,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 
-def new_key() -> RSAKey:
-    """An RSA key of 2048 bits whose `kid` is its thumbprint (RFC 7638)."""
-    return RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+def new_key(bits: int = 2048) -> RSAKey:
+    """An RSA key whose `kid` is its thumbprint (RFC 7638); services refuse one of fewer than 2048 bits."""
+    return RSAKey.generate_key(bits, {"use": "sig", "alg": "RS256"}, auto_kid=True)
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class TokenSigner:
     lifetime_seconds: int
     key: RSAKey = field(default_factory=new_key)
 
-    def sign(self, *, subject: str, client_id: str, scope: str, **claims: Any) -> str:
-        """A token in compact form; `claims` are laid over the usual ones, and None leaves one out."""
+    def claims(self, *, subject: str, client_id: str, scope: str, **changes: Any) -> dict[str, Any]:
+        """The claims of a token; `changes` are laid over the usual ones, and None leaves one out."""
         now = int(time())
         usual = {
             "iss": self.issuer,
@@ -40,9 +41,13 @@ class TokenSigner:
             "exp": now + self.lifetime_seconds,
             "jti": str(uuid4()),
         }
-        header = {"alg": "RS256", "typ": "at+jwt", "kid": self.key.kid}
-        body = {name: value for name, value in {**usual, **claims}.items() if value is not None}
-        return jwt.encode(header, body, self.key)
+        return {name: value for name, value in {**usual, **changes}.items() if value is not None}
+
+    def sign(self, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> str:
+        """The claims as a token in compact form; `header` is laid over the usual one in the same way."""
+        usual = {"alg": "RS256", "typ": "at+jwt", "kid": self.key.kid}
+        full = {name: value for name, value in {**usual, **(header or {})}.items() if value is not None}
+        return jwt.encode(full, dict(claims), self.key)
 
     def jwks(self) -> dict[str, Any]:
         """The public half as a JSON Web Key Set (RFC 7517, section 5)."""

@@ -230,6 +230,6 @@ async def test_keys_too_short_to_be_safe_are_not_used() -> None:
     with key_server(weak) as server:
         async with open_token_verifier(settings(server.url, weak)) as verifier:
             assert (await verifier.verify(weak.token())).subject == "alice"
-            weak.keys.reverse()
+            weak.signers.reverse()
             with warnings.catch_warnings(action="ignore"):
                 assert "does not publish" in await refused(verifier, weak.token())

@@ -2,67 +2,48 @@
 
 import json
 import threading
-import time
-import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from services.issuer.tokens import TokenSigner, new_key
 
 ISSUER = "https://slipway.test"
 AUDIENCE = "slipway"
+LIFETIME_SECONDS = 600
 
 
 class Issuer:
-    """Signs RFC 9068 access tokens with a key of its own."""
+    """Signs RFC 9068 access tokens with a key of its own; the newest of its signers counts."""
 
     def __init__(self, *, issuer: str = ISSUER, audience: str = AUDIENCE, bits: int = 2048) -> None:
-        """Make a key, named by its RFC 7638 thumbprint."""
+        """Make a key of so many bits."""
         self.issuer = issuer
         self.audience = audience
-        self.keys = [self._new_key(bits)]
-        self.fetches = 0
-
-    @staticmethod
-    def _new_key(bits: int) -> RSAKey:
-        key = RSAKey.generate_key(bits, private=True)
-        return RSAKey.import_key(key.as_dict(private=True) | {"kid": key.thumbprint(), "use": "sig", "alg": "RS256"})
+        self.signers = [TokenSigner(issuer, audience, LIFETIME_SECONDS, new_key(bits))]
 
     @property
     def key(self) -> RSAKey:
-        """The key that signs: the newest."""
-        return self.keys[-1]
+        """The key that signs."""
+        return self.signers[-1].key
 
     def rotate(self, *, keep_old: bool = True) -> None:
         """Sign with a new key from now on."""
-        self.keys = [*(self.keys if keep_old else []), self._new_key(2048)]
+        newest = replace(self.signers[-1], key=new_key())
+        self.signers = [*(self.signers if keep_old else []), newest]
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of a good token with some changed; None leaves one out."""
-        now = int(time.time())
-        good = {
-            "iss": self.issuer,
-            "sub": "alice",
-            "aud": self.audience,
-            "iat": now,
-            "exp": now + 600,
-            "jti": str(uuid.uuid4()),
-            "client_id": "tests",
-            "scope": "items:read items:write",
-        }
-        return {name: value for name, value in (good | changes).items() if value is not None}
+        usual = {"subject": "alice", "client_id": "tests", "scope": "items:read items:write"}
+        return self.signers[-1].claims(**{**usual, **changes})
 
     def token(self, *, header: dict[str, Any] | None = None, **changes: Any) -> str:
         """An access token; `header` adds to or changes its header, keyword arguments its claims."""
-        full = {"alg": "RS256", "typ": "at+jwt", "kid": self.key.kid} | (header or {})
-        return jwt.encode(
-            {name: value for name, value in full.items() if value is not None},
-            self.claims(**changes),
-            self.key,
-        )
+        return self.signers[-1].sign(self.claims(**changes), header)
 
     def headers(self, **changes: Any) -> dict[str, str]:
         """The Authorization header of `token`."""
@@ -70,7 +51,7 @@ class Issuer:
 
     def jwks(self) -> dict[str, Any]:
         """The public key set (RFC 7517 5)."""
-        return {"keys": [key.as_dict(private=False) for key in self.keys]}
+        return {"keys": [key for signer in self.signers for key in signer.jwks()["keys"]]}
 
 
 class KeyServer(ThreadingHTTPServer):
