@@ -25,7 +25,7 @@ status: ## What runs, and whether it is healthy
 	@$(PYTHON) -m k8s.local status
 
 .PHONY: run
-run: install ## The services as plain processes with reload, on a Postgres and Redis of their own: no cluster
+run: install packages ## The services as plain processes with reload, on a Postgres and Redis of their own: no cluster
 	@$(BIN)/python -m tests.support.run
 
 .PHONY: dev
@@ -73,8 +73,8 @@ $(VENV)/.installed: requirements/dev.txt
 	@touch $@
 
 .PHONY: packages
-packages: ## The Debian packages that the tests need (Postgres, Redis, openssl), installed when missing
-	@$(PYTHON) -m k8s.node packages test
+packages: ## What the tests need beside Python: Postgres, Redis and two versions of Helm, when missing
+	@$(PYTHON) -m k8s.node prepare-tests
 
 .PHONY: tools
 tools: ## The Go tools of the local Kubernetes, built once and kept in the cache folder

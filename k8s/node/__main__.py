@@ -9,6 +9,9 @@ from k8s.node import api, archives, cluster, images, leftovers, packages, paths,
 from k8s.node.errors import NodeError, sentence
 from k8s.node.progress import printer
 
+TESTED_WITH = ("helm", "helm3")
+"""The chart is rendered by both."""
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the exit code, with failures told in one sentence on standard error."""
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("kubectl", help="kubectl as administrator: every word after it is kubectl's")
     tool = _add(commands, "tool", _tool, "print the path of a program, building it when first asked")
     tool.add_argument("name", metavar="NAME", help=", ".join(sorted(tools.ALL)))
+    _add(commands, "prepare-tests", _prepare_tests, "install the servers and build the programs that the tests need")
     _add(commands, "images", _images, "make the base images and what the node loads; print them")
     return parser
 
@@ -100,6 +104,13 @@ def _kubectl(words: Sequence[str]) -> int:
 
 def _tool(arguments: argparse.Namespace) -> int:
     print(tools.path(arguments.name, printer()))
+    return 0
+
+
+def _prepare_tests(_: argparse.Namespace) -> int:
+    packages.ensure(printer(), packages.FOR_TESTS)
+    for name in TESTED_WITH:
+        tools.path(name, printer())
     return 0
 
 

@@ -31,7 +31,17 @@ TO_BUILD: Mapping[str, Proof] = {
     "pkg-config": "pkg-config",
     "libseccomp-dev": Path("/usr/include/seccomp.h"),
 }
-FOR_IMAGES: Mapping[str, Proof] = {"buildah": "buildah", "debootstrap": "debootstrap"}
+FOR_IMAGES: Mapping[str, Proof] = {
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+    "python3-pip": Path("/usr/lib/python3/dist-packages/pip"),  # downloads the edge's wheel
+}
+FOR_TESTS: Mapping[str, Proof] = {
+    "postgresql": Path("/usr/lib/postgresql"),
+    "redis-server": "redis-server",
+    "openssl": "openssl",
+    "curl": "curl",
+}
 
 
 def missing(wanted: Mapping[str, Proof]) -> list[str]:
