@@ -29,6 +29,20 @@ CREATE TABLE IF NOT EXISTS schema_history (
     reason text,
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
+# grants by default privileges cover these two as well; who serves may read how far the schema is, not decide it
+PROTECT = text("""
+DO $$
+DECLARE held record;
+BEGIN
+    FOR held IN
+        SELECT DISTINCT relname, grantee::regrole AS grantee
+        FROM pg_class CROSS JOIN aclexplode(relacl)
+        WHERE relnamespace = current_schema()::regnamespace AND relname IN ('schema_history', 'alembic_version')
+            AND grantee NOT IN (relowner, 0)
+    LOOP
+        EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %I FROM %s', held.relname, held.grantee);
+    END LOOP;
+END $$""")
 RECORD = text("INSERT INTO schema_history (revision, status, reason) VALUES (:revision, :status, :reason)")
 APPLIED = text("SELECT 1 FROM schema_history WHERE revision = :revision AND status = 'applied' LIMIT 1")
 
@@ -92,6 +106,7 @@ async def _migrate_once(connection: AsyncConnection, package: str, target: str) 
         return
     log.info("migration_started", head=target)
     await connection.run_sync(_upgrade, package)
+    await connection.execute(PROTECT)
     await connection.commit()
     log.info("migration_finished", head=target)
 

@@ -54,7 +54,7 @@ def _check_http_url(value: str) -> str:
         raise ValueError("must be an absolute http:// or https:// URL, such as https://api.example.com")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must have no user, password, query or fragment")
-    return value.rstrip("/")
+    return value
 
 
 def _check_postgres_url(value: SecretStr) -> SecretStr:
@@ -102,6 +102,7 @@ Networks = Annotated[
 ]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+BaseUrl = Annotated[HttpUrl, AfterValidator(lambda value: value.rstrip("/"))]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_check_postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -170,9 +171,9 @@ class StateSettings(ProcessSettings):
 class TokenSettings(ProcessSettings):
     """Whose access tokens are believed, and where their keys are published."""
 
-    issuer: HttpUrl
+    issuer: HttpUrl  # as its tokens say it: `iss` is compared to the last character (RFC 8414 2)
     audience: str = Field(min_length=1)
-    auth_url: HttpUrl | None = None
+    auth_url: BaseUrl | None = None
     jwks_url: HttpUrl | None = None
 
     @model_validator(mode="after")

@@ -206,6 +206,26 @@ async def test_tables_belong_to_the_role_and_not_to_its_login(url: str) -> None:
         execute(url, f"DROP OWNED BY {name}_owner", f"DROP ROLE {name}_a", f"DROP ROLE {name}_owner")
 
 
+async def test_who_serves_may_read_how_far_the_schema_is_and_not_decide_it(url: str) -> None:
+    app = f"app_{uuid.uuid4().hex[:8]}"
+    execute(url, f"CREATE ROLE {app} LOGIN PASSWORD 'a1'", f"GRANT USAGE ON SCHEMA public TO {app}")
+    execute(url, f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app}")
+    try:
+        assert await migrate(settings(url), SAMPLE) == 0
+
+        login = with_login(url, app, "a1")
+        assert execute(login, "SELECT revision FROM schema_history")[0]
+        for forbidden in (
+            "INSERT INTO schema_history (revision, status) VALUES ('9999', 'applied')",
+            "UPDATE schema_history SET status = 'applied'",
+            "DELETE FROM alembic_version",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                execute(login, forbidden)
+    finally:
+        execute(url, f"DROP OWNED BY {app}", f"DROP ROLE {app}")
+
+
 async def test_a_database_that_never_comes_ends_with_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     away = f"postgresql://postgres@127.0.0.1:{free_port()}/nowhere"
 
