@@ -41,7 +41,7 @@ def test_a_rolling_restart_loses_no_request(release: OwnRelease) -> None:
         stored = names(client, sent.run)
 
     assert release.pod("items")["metadata"]["uid"] != before
-    assert sent.failures == [], release.report()
+    assert sent.failures == [], "\n".join([*sent.failures, release.report()])
     assert min(len(sent.written), sent.reads) > 100
     assert sorted(stored) == sorted(sent.written)  # each acknowledged write once, and no other
 
