@@ -48,6 +48,10 @@ check: install ## Format, lint, strict types, import contracts (seconds)
 test: install packages ## Every test that needs no cluster; T=tests/items picks some
 	$(BIN)/pytest -m "not e2e" $(T)
 
+.PHONY: test-313
+test-313: install packages ## The tests of the services in a container, on the Python 3.13 of the images
+	@$(BIN)/python -m tests.k8s.local.python313
+
 .PHONY: e2e
 e2e: install up ## The tests that need a cluster, on the one of `make up`
 	$(BIN)/pytest -m "e2e and not full" $(or $(T),tests/e2e)
@@ -67,6 +71,8 @@ install: $(VENV)/.installed ## The Python environment of the checkout, from hash
 
 $(VENV)/.installed: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "installing Debian's python3-venv"; apt-get install -qy python3-venv; } || \
+		{ echo "$(PYTHON) cannot make environments: install python3-venv, or name another by PYTHON=" >&2; exit 1; }
 	@echo "installing the Python environment into $(VENV) (about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
