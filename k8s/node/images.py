@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from k8s.node import files, package_config, packages, paths, registry
+from k8s.node import builds, files, package_config, packages, paths, registry
 from k8s.node.commands import Word, logged, run
-from k8s.node.processes import CGROUPS
+from k8s.node.errors import NodeError
 from k8s.node.progress import Progress, silent
 
 PYTHON = "docker.io/library/python:3.13-slim"
@@ -24,7 +24,11 @@ REDIS = "docker.io/library/redis:7"
 SUITE = "trixie"
 PYTHON_PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 RECIPES = paths.SOURCE / "images"
+UPGRADE = "apt-get update -q && apt-get upgrade -qy && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log"
+"""debootstrap reads the suite as it was released; this brings what was mended since."""
 BASE_CONTAINER = "slipway-python"
+FRESH_DAYS = 14
+"""A base image older than that is built again, with what Debian has mended since."""
 KEEP_IMAGES, KEEP_SECONDS = 3, 7 * 86400
 """Of each repository so many images stay; unnamed ones, which are caches of build steps, so long."""
 SERVERS = {"postgres": (POSTGRES, 30), "redis": (REDIS, 10)}
@@ -32,13 +36,35 @@ SERVERS = {"postgres": (POSTGRES, 30), "redis": (REDIS, 10)}
 
 
 def ensure_python(progress: Progress = silent) -> str:
-    """Make the stand-in for python:3.13-slim when missing, and return its name for `FROM`."""
+    """Make the stand-in for python:3.13-slim when missing or old, and return its name for `FROM`.
+
+    An old one that cannot be made anew, because no mirror answers, stays in use, which is said.
+    """
     packages.ensure(progress, packages.FOR_IMAGES)
-    with files.lock(paths.cache() / "images.lock"):
-        if not _has(PYTHON, _python_digest()):
-            progress(f"building the base image {PYTHON} from Debian {SUITE}: about 45 s")
+    with builds.at_work(), files.lock(paths.cache() / "images.lock"):
+        version, built = _made(PYTHON)
+        days = (time.time() - built) / 86400
+        if version == _python_digest() and days < FRESH_DAYS:
+            return PYTHON
+        progress(f"building the base image {PYTHON} from Debian {SUITE}: about a minute")
+        try:
             _build_python()
+        except NodeError as error:
+            if version != _python_digest():
+                raise
+            progress(f"the base image stays the one of {days:.0f} days ago: {error}")
     return PYTHON
+
+
+def python_id(progress: Progress = silent) -> str:
+    """Twelve hexadecimal digits that name the base image as it is now; made when missing."""
+    return _ask("inspect", "--type", "image", "--format", "{{.FromImageID}}", ensure_python(progress))[:12]
+
+
+def about_python() -> str:
+    """What stands in for the base image and since when, for who has to know."""
+    made = time.strftime("%Y-%m-%d", time.gmtime(_made(PYTHON)[1]))
+    return f"{PYTHON}, made here of Debian {SUITE}'s packages on {made}"
 
 
 def ensure_servers(progress: Progress = silent) -> dict[str, tuple[str, Path]]:
@@ -46,10 +72,9 @@ def ensure_servers(progress: Progress = silent) -> dict[str, tuple[str, Path]]:
     made = {}
     for name, (ref, seconds) in SERVERS.items():
         recipe = RECIPES / f"{name}.Dockerfile"
-        version = files.digest([recipe, _python_digest()])
+        version = files.digest([recipe, python_id(progress)])
         archive = paths.cache() / "images" / f"{name}-{version}.oci.tar"
         if not archive.exists():
-            ensure_python(progress)
             progress(f"building the image {ref} from Debian {SUITE}: about {seconds} s")
             build(RECIPES, recipe, ref, log=paths.cache() / "log" / f"image-{name}.log")
             _save(ref, archive)
@@ -75,7 +100,7 @@ def build(
     given = {"PIP_CONFIG_FILE": package_config.PIP_INSIDE, **(build_args or {})}
     arguments = [word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")]
     stage = ["--target", target] if target else []
-    with _work() as work:
+    with builds.at_work(), _work() as work:
         mounts = package_config.mounts(work, SUITE)
         logged(
             _buildah(
@@ -93,7 +118,7 @@ def push(ref: str, destination: str | None = None) -> str:
     """
     target = destination or ref
     verify = "false" if target.startswith(f"{paths.REGISTRY}/") else "true"
-    with _work() as work:
+    with builds.at_work(), _work() as work:
         digest = work / "digest"
         command = _buildah("push", f"--tls-verify={verify}", "--digestfile", digest, ref, f"docker://{target}")
         run(command, env=_environment(), timeout_seconds=600)
@@ -102,6 +127,11 @@ def push(ref: str, destination: str | None = None) -> str:
 
 def run_once(ref: str, command: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run a command in a container of a built image, on this machine's network; its exit code."""
+    with builds.at_work():
+        return _run_once(ref, command, variables)
+
+
+def _run_once(ref: str, command: Sequence[str], variables: Mapping[str, str]) -> int:
     container = _ask("from", "--pull=never", ref)
     try:
         given = [f"--env={name}={value}" for name, value in variables.items()]
@@ -114,13 +144,6 @@ def run_once(ref: str, command: Sequence[str], variables: Mapping[str, str]) -> 
 def exists(ref: str) -> bool:
     """Whether `ref` (`host:port/name:tag`) is in its registry."""
     return registry.has(ref)
-
-
-def size(ref: str) -> int:
-    """The bytes of a built image."""
-    return int(
-        run(_buildah("inspect", "--type", "image", "--format", "{{.Docker.Size}}", ref), env=_environment()).stdout
-    )
 
 
 def prune() -> None:
@@ -146,16 +169,16 @@ def unused(entries: list[dict[str, Any]], now: float) -> list[str]:
 
 
 def _python_digest() -> str:
-    return files.digest([SUITE, PYTHON_PACKAGES, RECIPES / "python.sh"])
+    return files.digest([SUITE, PYTHON_PACKAGES, UPGRADE, RECIPES / "python.sh"])
 
 
 def _build_python() -> None:
     log = paths.cache() / "log" / "image-python.log"
-    mirror = package_config.debian_mirror()
+    mirror, _ = package_config.debian_mirrors()
     with _work() as work:
         root = work / "root"
         logged(
-            [*CGROUPS.enter("build"), "debootstrap", "--variant=minbase", f"--include={PYTHON_PACKAGES}", SUITE, root,
+            [*builds.enter(), "debootstrap", "--variant=minbase", f"--include={PYTHON_PACKAGES}", SUITE, root,
              *([mirror] if mirror else [])],
             log, "making a Debian root with debootstrap",
         )  # fmt: skip
@@ -164,17 +187,26 @@ def _build_python() -> None:
         container = _ask("from", "--name", BASE_CONTAINER, "scratch")
         try:
             _ask("add", "-q", container, root, "/")
-            _ask("config", "--cmd", "python3", "--label", f"node.slipway={_python_digest()}", "--env",
+            mounts = package_config.mounts(work, SUITE)
+            logged(
+                _buildah("run", "--network=host", *mounts, container, "--", "sh", "-c", UPGRADE),
+                log.with_stem("image-python-upgrade"), "reading Debian's security updates", env=_environment(),
+            )  # fmt: skip
+            _ask("config", "--cmd", "python3", "--label", f"node.slipway={_python_digest()}",
+                 "--label", f"node.slipway.built={time.time():.0f}", "--env",
                  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", container)  # fmt: skip
             _ask("commit", "-q", container, PYTHON)
         finally:
             _ask("rm", container)
 
 
-def _has(ref: str, version: str) -> bool:
-    form = '{{index .OCIv1.Config.Labels "node.slipway"}}'
+def _made(ref: str) -> tuple[str, float]:
+    """What an image was made from, and when (seconds since 1970); ("", 0) when there is none."""
+    labels = ("node.slipway", "node.slipway.built")
+    form = " ".join(f'{{{{index .OCIv1.Config.Labels "{label}"}}}}' for label in labels)
     done = run(_buildah("inspect", "--type", "image", "--format", form, ref), check=False, env=_environment())
-    return done.returncode == 0 and done.stdout.strip() == version
+    words = done.stdout.split() if done.returncode == 0 else []
+    return (words[0], float(words[1])) if len(words) == len(labels) else ("", 0.0)
 
 
 def _save(ref: str, archive: Path) -> None:
@@ -205,7 +237,7 @@ def _buildah(*words: Word) -> list[Word]:
         "--runroot",
         paths.cache() / "runroot",
     ]
-    return [*CGROUPS.enter("build"), "buildah", *storage, *words]
+    return [*builds.enter(), "buildah", *storage, *words]
 
 
 def _environment() -> dict[str, str]:

@@ -37,7 +37,7 @@ def mounts(work: Path, suite: str, environment: Mapping[str, str] = os.environ) 
         options += ["-v", f"{folder}:{INSIDE}/wheels-{number}:ro"]
         config = config.replace(str(folder), f"{INSIDE}/wheels-{number}")
     (given / "pip.conf").write_text(config)
-    (work / "sources.list").write_text(f"deb {debian_mirror() or default_mirror(suite)} {suite} main\n")
+    (work / "sources.list").write_text(sources(suite, *debian_mirrors()))
     return [*options, "-v", f"{work}/sources.list:{SOURCES_INSIDE}:ro"]
 
 
@@ -89,16 +89,31 @@ def find_links(config: str) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
-def debian_mirror() -> str:
-    """The mirror that this machine's apt uses for Debian; empty on another distribution."""
+def sources(suite: str, mirror: str, security: str) -> str:
+    """Apt's sources of a suite with its updates and security updates.
+
+    Without a mirror Debian's own, which has the security updates beside it; a mirror of this machine's without
+    security updates has none to give.
+    """
+    if not mirror:
+        mirror = default_mirror(suite)
+        security = f"{mirror.rstrip('/')}-security"
+    lines = [f"deb {mirror} {suite} main", f"deb {mirror} {suite}-updates main"]
+    return "\n".join([*lines, *([f"deb {security} {suite}-security main"] if security else []), ""])
+
+
+def debian_mirrors() -> tuple[str, str]:
+    """What this machine's apt uses for Debian and its security updates; empty on another distribution."""
     if not shutil.which("apt-get") or not Path("/etc/debian_version").exists():
-        return ""
-    form = "$(ORIGIN) $(SITE)"
+        return "", ""
+    form = "$(ORIGIN) $(SITE) $(RELEASE)"
     done = subprocess.run(
         ["apt-get", "indextargets", "--format", form], text=True, capture_output=True, check=False, timeout=60
     )
-    sites = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("Debian ")]
-    return next((site for site in sites if "security" not in site), "")
+    found = [line.split() for line in done.stdout.splitlines() if line.startswith("Debian ")]
+    security = [words[1] for words in found if words[2].endswith("security")]
+    plain = [words[1] for words in found if words[1] not in security]
+    return next(iter(plain), ""), next(iter(security), "")
 
 
 def default_mirror(suite: str) -> str:

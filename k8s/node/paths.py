@@ -13,24 +13,26 @@ PODS, SERVICES = "10.244.0.0/24", "10.96.0.0/16"
 API_SERVICE, DNS_SERVICE = "10.96.0.1", "10.96.0.10"
 REGISTRY = f"{NODE_IP}:5000"
 
+STATE_VARIABLE = "SLIPWAY_NODE_STATE"
 SOURCE = Path(__file__).resolve().parent
 MANIFESTS = SOURCE / "manifests"
 
 
-def _home(variable: str, default: str) -> Path:
+def home(variable: str, default: str) -> Path:
+    """The folder that an XDG variable names, else `default` in the home folder."""
     value = os.environ.get(variable, "")
     return Path(value) if value.startswith("/") else Path.home() / default  # relative values are invalid: XDG spec
 
 
 def cache() -> Path:
     """What can be made again: binaries, image archives, build storage."""
-    return _home("XDG_CACHE_HOME", ".cache") / NAME / "node"
+    return home("XDG_CACHE_HOME", ".cache") / NAME / "node"
 
 
 def state() -> Path:
     """What one cluster is: its keys, data, logs. `SLIPWAY_NODE_STATE` names another folder."""
-    given = os.environ.get("SLIPWAY_NODE_STATE")
-    return Path(given).resolve() if given else _home("XDG_STATE_HOME", ".local/state") / NAME / "node"
+    given = os.environ.get(STATE_VARIABLE)
+    return Path(given).resolve() if given else home("XDG_STATE_HOME", ".local/state") / NAME / "node"
 
 
 def pki() -> Path:

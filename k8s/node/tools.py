@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from k8s.node import files, packages, paths
+from k8s.node import builds, files, packages, paths
 from k8s.node.commands import logged, run
 from k8s.node.errors import NodeError
-from k8s.node.processes import CGROUPS
 from k8s.node.progress import Progress, silent
 
 KUBERNETES = "v1.37.2"
@@ -101,6 +100,16 @@ def path(name: str, progress: Progress = silent) -> Path:
     return program
 
 
+def is_cold() -> bool:
+    """Whether the node's programs were never built here, so that Go's caches may be empty as well."""
+    return not any((paths.cache() / "bin").glob("node-*"))
+
+
+def go_folders() -> list[Path]:
+    """Where Go keeps what it built and the modules' sources."""
+    return [Path(line) for line in run([go(), "env", "GOCACHE", "GOMODCACHE"], env=environment()).stdout.split()]
+
+
 def build(progress: Progress = silent) -> None:
     """Build every program that `up` needs."""
     _build(NODE, progress)
@@ -112,7 +121,10 @@ def _build(names: Iterable[str], progress: Progress) -> None:
         return
     if any(ALL[name].cgo for name in wanted):
         packages.ensure(progress, packages.TO_BUILD)
-    with files.lock(paths.cache() / "build.lock"):  # a second builder waits and then finds the work done
+    with (
+        builds.at_work(),
+        files.lock(paths.cache() / "build.lock"),
+    ):  # a second builder waits and then finds the work done
         for number, name in enumerate(wanted, 1):
             _build_one(name, f"building {name} ({number} of {len(wanted)})", progress)
     _delete_old()
@@ -127,7 +139,7 @@ def _build_one(name: str, what: str, progress: Progress) -> None:
     draft = target / f".{name}"
     begin = time.monotonic()
     logged(
-        [*CGROUPS.enter("build"), *command(tool, draft)], paths.cache() / "log" / f"build-{name}.log",
+        [*builds.enter(), *command(tool, draft)], paths.cache() / "log" / f"build-{name}.log",
         f"building {name}", cwd=source(tool.module), env=environment(cgo=tool.cgo),
     )  # fmt: skip
     draft.replace(target / name)
@@ -155,7 +167,7 @@ def source(module: str) -> Path:
 def folder(module: str) -> Path:
     """Where a module's programs are kept: its go.mod, go.sum, flags and Go's version make the name."""
     flags = [f"{name} {tool}" for name, tool in sorted(ALL.items()) if tool.module == module]
-    inputs: list[str | Path] = [source(module) / "go.mod", source(module) / "go.sum", go_version(), *flags]
+    inputs: list[str | Path] = [source(module) / "go.mod", source(module) / "go.sum", go_version(module), *flags]
     found = paths.cache() / "bin" / f"{module or 'node'}-{files.digest(inputs)}"
     with contextlib.suppress(OSError):
         os.utime(found)  # so that `_delete_old` keeps what is in use
@@ -177,23 +189,19 @@ def go() -> Path:
 
 
 @functools.cache
-def go_version() -> str:
-    """Such as go1.26.8; NodeError when it is older than the modules ask for."""
+def go_version(module: str = "") -> str:
+    """Such as go1.26.8; NodeError when it is older than the module asks for."""
     version = run([go(), "env", "GOVERSION"], env=environment()).stdout.strip()
-    if numbers(version) < numbers(required_go()):
-        raise NodeError(f"Go {version.removeprefix('go')} at {go()} is too old: Go {required_go()} or newer is needed")
+    required = required_go(module)
+    if numbers(version) < numbers(required):
+        raise NodeError(f"Go {version.removeprefix('go')} at {go()} is too old: Go {required} or newer is needed")
     return version
 
 
-def required_go() -> str:
-    """The newest `go` line of all modules."""
-    lines = [
-        line.split()[1]
-        for module in {tool.module for tool in ALL.values()}
-        for line in (source(module) / "go.mod").read_text().splitlines()
-        if line.startswith("go ")
-    ]
-    return max(lines, key=numbers)
+def required_go(module: str = "") -> str:
+    """The `go` line of a module; that of one which is not built asks nothing of anybody."""
+    lines = (source(module) / "go.mod").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("go "))
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -13,7 +13,6 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_NODE_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(processes, "CGROUPS", Cgroups(tmp_path / "no-cgroups"))
-    monkeypatch.setattr(tools, "CGROUPS", Cgroups(tmp_path / "no-cgroups"))
     for cached in (tools.go, tools.go_version, tools.folder):
         cached.cache_clear()
 

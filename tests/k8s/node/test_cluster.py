@@ -2,14 +2,32 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 
-from k8s.node import cluster, network, packages, paths
+from k8s.node import (
+    addons,
+    archives,
+    builds,
+    cluster,
+    disk,
+    files,
+    network,
+    packages,
+    paths,
+    pki,
+    processes,
+    tools,
+)
 from k8s.node.errors import NodeError
 from k8s.node.progress import silent
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Usage(NamedTuple):
@@ -34,21 +52,78 @@ def test_without_root_one_sentence_and_nothing_touched(
 def test_a_disk_nearly_full_is_refused_before_anything_starts(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(50_000_000_000, 49_000_000_000, 1_000_000_000))
+    (paths.cache() / "bin/node-before").mkdir(parents=True)
 
-    with pytest.raises(NodeError, match=r"1\.0 GB free and 4\.0 GB are needed: free some space"):
+    with pytest.raises(NodeError, match=r"1\.0 GB free and about 4\.0 GB are needed: free some space"):
         cluster.up()
 
-    assert list(state.iterdir()) == []
+    assert not state.exists()
+
+
+def test_where_nothing_was_built_gos_own_folders_count_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "go_folders", lambda: [Path("/go/built"), Path("/go/modules")])
+    cold = cluster.needs()
+    (paths.cache() / "bin/node-before").mkdir(parents=True)
+
+    assert set(cold) == {Path("/go/built"), Path("/go/modules"), paths.cache(), paths.state()}
+    assert sum(cluster.needs().values()) < sum(cold.values()) / 2
 
 
 def test_on_a_large_disk_more_must_be_free_than_the_kubelets_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1_000_000_000_000, 0, 22_000_000_000))
 
     with pytest.raises(NodeError, match=r"25\.0 GB are needed"):
-        cluster._check_disk()
+        disk.check(dict.fromkeys([paths.state(), paths.cache()], 1.0))
+
+
+def test_each_file_system_needs_what_its_folders_need_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(50_000_000_000, 0, 5_000_000_000))
+    one, two = tmp_path / "one", tmp_path / "two"
+
+    disk.check({one: 2, two: 2})
+    with pytest.raises(NodeError, match=r"of .*/one, .*/two has 5\.0 GB free and about 6\.0 GB are needed"):
+        disk.check({one: 3, two: 3})
+
+
+def test_what_can_fail_for_this_machine_comes_before_the_long_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for module, name in (
+        (disk, "check"), (packages, "ensure"), (network, "check_kernel"), (network, "prepare"),
+        (network, "check_filters"), (archives, "fetch"), (tools, "build"), (pki, "prepare"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, lambda *_, word=f"{module.__name__}.{name}", **__: done.append(word))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(processes, "CGROUPS", SimpleNamespace(processes=lambda _=None: set(), prepare=lambda: None))
+    monkeypatch.setattr(cluster, "needs", dict)
+    monkeypatch.setattr(archives, "ensure", lambda _: {})
+    monkeypatch.setattr(cluster, "_start", lambda *_: None)
+    monkeypatch.setattr(addons, "wait_available", lambda _: None)
+
+    cluster.up()
+
+    assert [word.removeprefix("k8s.node.") for word in done] == [
+        "disk.check", "packages.ensure", "network.check_kernel", "network.prepare", "network.check_filters",
+        "archives.fetch", "tools.build", "pki.prepare",
+    ]  # fmt: skip
+
+
+def test_down_waits_for_nobody_and_ends_nobodys_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    code = "import sys; from k8s.node import builds\nwith builds.at_work(): print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as builder:
+        assert builder.stdout is not None
+        assert builder.stdout.readline() == b"held\n"
+
+        with builds.at_work():  # another build may go on beside it
+            pass
+        with pytest.raises(NodeError, match=r"process \d+ builds or runs an image or a program: wait"):
+            cluster.down()
+        builder.kill()
 
 
 def make_state(state: Path) -> None:
+    files.claim(state, paths.STATE_VARIABLE)
     for name in cluster.MADE:
         (state / name).mkdir(parents=True)
         (state / name / "content").write_text("")
@@ -60,7 +135,18 @@ def test_down_deletes_what_up_made_and_nothing_else(state: Path) -> None:
 
     cluster._delete_state(keep_data=False)
 
-    assert [entry.name for entry in state.iterdir()] == ["of-the-user"]
+    assert {entry.name for entry in state.iterdir()} == {"of-the-user", files.MARK}
+
+
+def test_down_deletes_nothing_in_a_folder_that_up_did_not_make(state: Path) -> None:
+    """SLIPWAY_NODE_STATE=/var, say, whose `log` and `run` are everybody's."""
+    (state / "log").mkdir(parents=True)
+    said: list[str] = []
+
+    cluster._delete_state(keep_data=False, progress=said.append)
+
+    assert (state / "log").exists()
+    assert said == [f"{state} is left as it is: it has no mark that `up` made it"]
 
 
 def test_down_with_kept_data_leaves_store_keys_volumes_and_pushed_images(state: Path) -> None:
@@ -68,11 +154,13 @@ def test_down_with_kept_data_leaves_store_keys_volumes_and_pushed_images(state: 
 
     cluster._delete_state(keep_data=True)
 
-    assert {entry.name for entry in state.iterdir()} == {"etcd", "pki", "volumes", "registry", "of-the-user"}
+    assert {entry.name for entry in state.iterdir()} == {
+        "etcd", "pki", "volumes", "registry", "of-the-user", files.MARK,
+    }  # fmt: skip
 
 
 def test_an_empty_state_folder_goes_with_the_node(state: Path) -> None:
-    state.mkdir()
+    files.claim(state, paths.STATE_VARIABLE)
 
     cluster._delete_state(keep_data=False)
 
@@ -81,7 +169,7 @@ def test_an_empty_state_folder_goes_with_the_node(state: Path) -> None:
 
 def test_a_link_is_deleted_and_not_what_it_points_to(state: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    state.mkdir()
+    files.claim(state, paths.STATE_VARIABLE)
     (state / "volumes").symlink_to(tmp_path / "data")
 
     cluster._delete_state(keep_data=False)

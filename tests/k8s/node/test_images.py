@@ -5,11 +5,13 @@ import json
 import os
 import shutil
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
-from k8s.node import archives, images, package_config, scratch
+from k8s.node import archives, images, package_config, packages, scratch
+from k8s.node.errors import NodeError
 from k8s.node.registry import KEEP_TAGS, old
 
 
@@ -139,6 +141,57 @@ def test_old_tags_of_a_repository_go_and_the_newest_pushes_stay(tmp_path: Path) 
     gone = {tag.name for tag in old(tmp_path)}
 
     assert gone == {f"tag-{age:02}" for age in range(KEEP_TAGS, KEEP_TAGS + 3)}
+
+
+def test_a_suite_is_read_with_its_updates_and_security_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package_config, "default_mirror", lambda _suite: "http://mirror.example/debian")
+
+    of_this_machine = package_config.sources("trixie", "http://near.example/debian", "http://near.example/fixes")
+    without = package_config.sources("trixie", "", "")
+
+    assert of_this_machine.splitlines() == [
+        "deb http://near.example/debian trixie main",
+        "deb http://near.example/debian trixie-updates main",
+        "deb http://near.example/fixes trixie-security main",
+    ]
+    assert "deb http://mirror.example/debian-security trixie-security main" in without
+
+
+@pytest.fixture
+def base(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A base image of which nothing is made: the list says what would be."""
+    made: list[str] = []
+    monkeypatch.setattr(packages, "ensure", lambda *_: None)
+    monkeypatch.setattr(images, "_build_python", lambda: made.append("built"))
+    return made
+
+
+@pytest.mark.parametrize(("days", "expected"), [(13, []), (15, ["built"])])
+def test_a_base_image_is_made_anew_when_it_is_old(
+    base: list[str], monkeypatch: pytest.MonkeyPatch, days: int, expected: list[str]
+) -> None:
+    monkeypatch.setattr(images, "_made", lambda _: (images._python_digest(), time.time() - days * 86400))
+
+    images.ensure_python()
+
+    assert base == expected
+
+
+def test_an_old_base_image_stays_in_use_where_no_mirror_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise NodeError("debootstrap failed")
+
+    monkeypatch.setattr(packages, "ensure", lambda *_: None)
+    monkeypatch.setattr(images, "_made", lambda _: (images._python_digest(), time.time() - 20 * 86400))
+    monkeypatch.setattr(images, "_build_python", fail)
+    said: list[str] = []
+
+    images.ensure_python(said.append)
+    monkeypatch.setattr(images, "_made", lambda _: ("", 0.0))
+    with pytest.raises(NodeError, match="debootstrap failed"):
+        images.ensure_python()
+
+    assert said[-1] == "the base image stays the one of 20 days ago: debootstrap failed"
 
 
 def entry(created: float, *names: str) -> dict[str, object]:

@@ -41,8 +41,11 @@ def test_a_process_that_ended_and_was_not_collected_is_not_alive(sleeper: "subpr
     assert processes.alive(sleeper.pid)
 
     sleeper.kill()
-    time.sleep(0.1)
+    deadline = time.monotonic() + 10
+    while processes.alive(sleeper.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
+    assert Path(f"/proc/{sleeper.pid}").exists(), "collected: nothing was seen"
     assert not processes.alive(sleeper.pid)
 
 

@@ -92,6 +92,22 @@ def test_an_old_go_is_refused_with_both_versions(tmp_path: Path, monkeypatch: py
         tools.path("kubectl")
 
 
+def test_a_go_too_old_for_a_module_that_is_not_built_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tmp_path / "sources"
+    for module, version in {"kubeconform": "1.26.0", "helm3": "1.30.0"}.items():
+        (sources / "optional" / module).mkdir(parents=True)
+        (sources / "optional" / module / "go.mod").write_text(f"module x\n\ngo {version}\n")
+        (sources / "optional" / module / "go.sum").write_text("")
+    monkeypatch.setattr(paths, "SOURCE", sources)
+    fake_go(tmp_path / "bin", monkeypatch, version="go1.26.3")
+
+    assert tools.path("kubeconform").exists()
+    with pytest.raises(NodeError, match=r"Go 1\.26\.3 at .* is too old: Go 1\.30\.0 or newer"):
+        tools.path("helm3")
+
+
 def test_a_tool_that_nobody_builds_is_refused_with_those_that_are() -> None:
     with pytest.raises(NodeError, match=r"no tool is called 'kubectx'; there are .*helm3.*skaffold"):
         tools.path("kubectx")
@@ -116,7 +132,7 @@ def test_every_input_of_a_build_changes_its_folder(tmp_path: Path, monkeypatch: 
     for name in ("go.mod", "go.sum"):
         (sources / "optional/kubeconform" / name).write_text(f"{name} 1\ngo 1.26.0\n")
     monkeypatch.setattr(paths, "SOURCE", sources)
-    monkeypatch.setattr(tools, "required_go", lambda: "1.26.0")
+    monkeypatch.setattr(tools, "required_go", lambda _module: "1.26.0")
     fake_go(tmp_path / "bin", monkeypatch)
     seen = {tools.folder("kubeconform")}
 
