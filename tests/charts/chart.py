@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from k8s.node import tools
+from tests.charts.cluster import serving
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "slipway"
@@ -57,12 +58,34 @@ class Chart:
         """
         return Objects(yaml.safe_load_all(self.text(*values, release=release, given=given)))
 
-    def text(self, *values: str | Path | Mapping[str, Any], release: str = "slipway", given: bool = True) -> str:
+    def beside(
+        self, left: Sequence[Manifest], *values: str | Path | Mapping[str, Any], given: bool = True
+    ) -> "Objects":
+        """Render against a cluster in which the release left these objects."""
+        with serving([with_owner(o) for o in left]) as address:
+            # without a real API there is nothing to validate against; other tests do
+            flags = ["--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", address]
+            return Objects(yaml.safe_load_all(self.text(*values, given=given, flags=flags)))
+
+    def text(
+        self,
+        *values: str | Path | Mapping[str, Any],
+        release: str = "slipway",
+        given: bool = True,
+        flags: Sequence[str] = (),
+    ) -> str:
         """What `helm template` prints."""
         command = [str(self.helm), "template", release, str(CHART), "--namespace", "slipway"]
-        command += ["--kube-version", KUBERNETES]
+        return self._run([*command, "--kube-version", KUBERNETES, *flags], values, given=given)
+
+    def notes(self, *values: str | Path | Mapping[str, Any], given: bool = True) -> str:
+        """What `helm install` would tell the user at its end."""
+        command = [str(self.helm), "install", "slipway", str(CHART), "--namespace", "slipway", "--dry-run=client"]
+        return self._run(command, values, given=given).split("\nNOTES:\n")[1]
+
+    def _run(self, command: list[str], values: Sequence[str | Path | Mapping[str, Any]], *, given: bool) -> str:
         documents = []
-        for value in ([GIVEN] if given else []) + list(values):
+        for value in [*([GIVEN] if given else []), *values]:
             match value:
                 case Path():
                     command += ["--values", str(value)]
@@ -109,6 +132,15 @@ class Objects(list[Manifest]):
                 yield name, o
             elif "template" in o.get("spec", {}):
                 yield name, o["spec"]["template"]
+
+
+def with_owner(left: Manifest) -> Manifest:
+    """The object with what Helm takes for its own."""
+    annotations = {f"meta.helm.sh/release-{key}": "slipway" for key in ("name", "namespace")}
+    metadata = {"namespace": "slipway", "labels": {}, "annotations": {}} | left["metadata"]
+    metadata["labels"] = metadata["labels"] | {"app.kubernetes.io/managed-by": "Helm"}
+    metadata["annotations"] = metadata["annotations"] | annotations
+    return left | {"metadata": metadata}
 
 
 def containers(pod: Manifest) -> list[Manifest]:

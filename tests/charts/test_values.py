@@ -12,8 +12,15 @@ from tests.charts.conftest import environment
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-OPEN = {"/$defs/service/properties/affinity"}
+OPEN = {"/$defs/affinity"}
 """Kubernetes' own shapes, which the API server checks better than a copy of them here."""
+
+
+OUTSIDE = {
+    "postgres.deploy": False,
+    "postgres.host": "db.example.com",
+    "postgres.peers": [{"ipBlock": {"cidr": "203.0.113.5/32"}}],
+}
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
@@ -149,8 +156,8 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
          "services.items.reload is true, which needs environment: development"),
         ({"services.items.calls": ["auht"]}, "services.items.calls: there is no service auht; there are auth, items."),
         ({"services.items.calls": ["auth", "items"]}, "services.items.calls: a service does not call itself"),
-        ({"services.items.calls": []}, "put auth into services.items.calls, or set tokens.jwksUrl"),
-        ({"services.items.calls": [], "tokens.jwksUrl": "https://id.example.com"}, "services.items.egress is empty"),
+        ({"tokens.jwksUrl": "https://id.example.com"}, "tokens.peers is empty: say where the keys are, or the network"),
+        ({"services.items.public": False, "services.auth.public": False}, "ingress.enabled is true and no service is"),
         ({"services.items.uses": ["cache"]}, "services.items.migrate is true but postgres is not among"),
         ({"services.items.autoscaling.minReplicas": 4}, "minReplicas is 4, more than maxReplicas, 3"),
         ({"defaults.resources.requests.cpu": None},
@@ -162,7 +169,18 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
         ({"services.auth.paths": ["/v1/items"]}, "services.items.paths: /v1/items is already routed to auth"),
         ({"services.cache": {}}, "services.cache: the name cache is taken"),
         ({"services.items-migrate": {}}, "services.items-migrate: names that end in -migrate"),
-        ({"services.items.database.poolSize": 20}, "postgres.maxConnections is 100 and the release can need 126"),
+        ({"services.items.database.poolSize": 40}, "postgres.maxConnections is 200 and the release can need 246"),
+        ({"postgres.port": 6432}, "postgres.port is 6432 and postgres.deploy is true"),
+        ({"postgres.sslMode": "require"}, "postgres.sslMode is require and postgres.deploy is true"),
+        ({"postgres.caSecret.name": "ca"}, "postgres.caSecret.name is set and postgres.deploy is true"),
+        ({**OUTSIDE, "postgres.sslMode": "verify-ca"}, "verify-ca and postgres.caSecret.name is empty"),
+        ({**OUTSIDE, "postgres.caSecret.name": "ca"}, 'postgres.caSecret.name is set and postgres.sslMode is ""'),
+        ({"cache.port": 6380}, "cache.port is 6380 and cache.deploy is true"),
+        ({"state.deploy": False, "state.url": "redis://s", "state.port": 1}, "put the port into the URL"),
+        ({"cache.deploy": False, "cache.url": "redis://c", "cache.existingSecret": "own"},
+         "cache.url and cache.existingSecret exclude each other"),
+        ({"cache.deploy": False, "cache.url": "redis://c", "cache.caSecret.name": "ca"},
+         "cache.url does not begin with rediss://"),
         ({"postgres.host": "db.example.com"}, "postgres.host is set and postgres.deploy is true"),
         ({"postgres.deploy": False}, "postgres.deploy is false and postgres.host is empty"),
         ({"postgres.deploy": False, "postgres.host": "db.example.com"}, "postgres.peers is empty"),
@@ -182,8 +200,36 @@ def test_an_impossible_combination_is_refused_with_a_sentence(
 
 
 def test_a_release_name_that_leaves_no_room_is_refused(chart: Chart) -> None:
-    with pytest.raises(Refused, match="names of its objects have room for 25"):
-        chart.render(environment("dev"), release="r" * 26)
+    with pytest.raises(Refused, match="names of its objects have room for 20"):
+        chart.render(environment("dev"), release="r" * 21)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["listen_addresses", "port", "unix_socket_directories", "data_directory", "config_file", "hba_file", "ident_file"],
+)
+def test_parameters_that_the_start_script_depends_on_are_refused(chart: Chart, parameter: str) -> None:
+    sentence = refusal(chart, {"postgres": {"parameters": {parameter: "x"}}})
+
+    assert f"postgres.parameters.{parameter}: the chart sets this one itself" in sentence
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("", "services.items.tokens is verify, but there are no keys to verify with"),
+        ("http://id.example.com/keys", "tokens.jwksUrl is http://id.example.com/keys: whoever stands between"),
+        ("http://keys.svc.example.com", "it must begin with https://"),
+    ],
+)
+def test_production_needs_keys_that_nobody_can_change_on_the_way(chart: Chart, url: str, sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence):
+        chart.render(environment("production"), f"tokens.jwksUrl={url}")
+
+
+@pytest.mark.parametrize("host", ["keys.tools.svc", "keys.tools.svc.cluster.local:8080"])
+def test_keys_of_another_namespace_may_come_without_tls(chart: Chart, host: str) -> None:
+    chart.render(environment("production"), f"tokens.jwksUrl=http://{host}/jwks.json")
 
 
 def test_connections_are_counted_to_the_last_one(chart: Chart) -> None:

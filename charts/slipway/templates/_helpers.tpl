@@ -21,9 +21,13 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* A service's entry laid over the defaults, as JSON. */}}
+{{/* A service's entry laid over the defaults, as JSON. Who verifies tokens calls auth for the keys, where they are there. */}}
 {{- define "slipway.service" -}}
-{{- mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (get .root.Values.services .name)) | toJson -}}
+{{- $service := mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (get .root.Values.services .name)) -}}
+{{- if and (eq $service.tokens "verify") (not .root.Values.tokens.jwksUrl) (hasKey .root.Values.services "auth") (ne .name "auth") -}}
+{{- $_ := set $service "calls" (append $service.calls "auth" | uniq) -}}
+{{- end -}}
+{{ toJson $service }}
 {{- end }}
 
 {{/* The most pods a service can have at rest. */}}
@@ -76,20 +80,14 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Where a service's pods are placed. */}}
+{{/* Where pods are placed: by the entry, key by key, else by .Values.placement. Takes (dict "root" "entry"), without entry for stores and Jobs. */}}
 {{- define "slipway.placement" -}}
-{{- $service := include "slipway.service" . | fromJson -}}
-{{- with $service.nodeSelector }}
-nodeSelector: {{ toJson . }}
+{{- $root := .root -}}
+{{- $entry := .entry | default dict -}}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- with get $entry $key | default (get $root.Values.placement $key) }}
+{{ $key }}: {{ toJson . }}
 {{- end }}
-{{- with $service.tolerations }}
-tolerations: {{ toJson . }}
-{{- end }}
-{{- with $service.affinity }}
-affinity: {{ toJson . }}
-{{- end }}
-{{- with $service.priorityClassName }}
-priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 

@@ -3,6 +3,36 @@ Specs of the Jobs. A Job's name ends in a hash of its spec: what has not changed
 another Job (a Job's spec is immutable). So nothing belongs in here that changes without a reason to run again.
 */}}
 
+{{/*
+A Job's name, from (dict "root" "prefix" "spec"). One that has failed does not run again by itself, so while there is
+no other of this spec, the next upgrade makes one with its revision in the name. Without a cluster nothing is found.
+*/}}
+{{- define "slipway.jobName" -}}
+{{- $name := printf "%s-%s" .prefix (.spec | sha256sum | trunc 8) -}}
+{{- $retry := printf "%s-%d" $name (int .root.Release.Revision) -}}
+{{- $failed := false -}}
+{{- $other := "" -}}
+{{- range (lookup "batch/v1" "Job" .root.Release.Namespace "").items -}}
+{{- if regexMatch (printf "^%s(-[0-9]+)?$" $name) .metadata.name -}}
+{{- if include "slipway.jobFailed" . }}{{ $failed = true }}{{ else }}{{ $other = .metadata.name }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{ $other | default (ternary $retry $name $failed) }}
+{{- end }}
+
+{{/* Not empty when the Job, as the cluster has it, has given up. */}}
+{{- define "slipway.jobFailed" -}}
+{{- range dig "status" "conditions" list . }}{{ if and (eq .type "Failed") (eq .status "True") }}true{{ end }}{{ end -}}
+{{- end }}
+
+{{/*
+Seconds that what runs in a Job may wait: half of the Job's own. Those count from the Job's start, before images are
+there, and delete the running pod with its log: the reason must be out before, and the next attempt has the other half.
+*/}}
+{{- define "slipway.jobWaitSeconds" -}}
+{{ div (int .Values.jobs.deadlineSeconds) 2 }}
+{{- end }}
+
 {{/* A Job's spec, from (dict "root" "component" "account" "user" "container" "volumes"). */}}
 {{- define "slipway.jobSpec" -}}
 backoffLimit: {{ int .root.Values.jobs.backoffLimit }}
@@ -19,13 +49,16 @@ template:
     automountServiceAccountToken: false
     enableServiceLinks: false
     {{- with include "slipway.pullSecrets" .root }}{{ trim . | nindent 4 }}{{ end }}
+    {{- with include "slipway.placement" (dict "root" .root) }}{{ trim . | nindent 4 }}{{ end }}
     securityContext: {{- include "slipway.podSecurityContext" .user | nindent 6 }}
     containers:
       - resources: {{ toJson .root.Values.jobs.resources }}
         imagePullPolicy: {{ .root.Values.global.image.pullPolicy }}
         securityContext: {{- include "slipway.securityContext" . | nindent 10 }}
         {{- .container | nindent 8 }}
-    volumes: {{- .volumes | nindent 6 }}
+    volumes:
+      {{- .volumes | nindent 6 }}
+      {{- with include "slipway.caVolumes" (dict "root" .root "stores" (list "postgres")) }}{{ trim . | nindent 6 }}{{ end }}
 {{- end }}
 
 {{/* The Job that makes databases, roles, logins and grants. Takes the root. */}}
@@ -75,8 +108,7 @@ env:
   - {name: SLOT, value: {{ include "slipway.loginSlot" .root }}}
   - {name: SECRETS_DIR, value: /secrets}
   - {name: BUNDLED, value: {{ ternary "1" "0" $postgres.deploy | quote }}}
-  # half a minute before the Job's own, so that the reason reaches the log
-  - {name: DEADLINE_SECONDS, value: {{ sub (int .root.Values.jobs.deadlineSeconds) 30 | quote }}}
+  - {name: DEADLINE_SECONDS, value: {{ include "slipway.jobWaitSeconds" .root | quote }}}
   - {name: QUIET_SECONDS, value: "15"}
   {{- if $postgres.deploy }}
   - {name: PGHOST, value: {{ include "slipway.postgresHost" .root }}}
@@ -87,11 +119,17 @@ env:
   {{- else }}
   - name: ADMIN_URL
     valueFrom: {secretKeyRef: {name: {{ $secret }}, key: url}}
+  # what the administrator's URL does not say
+  - {name: PGSSLMODE, value: {{ include "slipway.postgresSslMode" .root }}}
+  {{- if $postgres.caSecret.name }}
+  - {name: PGSSLROOTCERT, value: /ca/postgres/ca.crt}
+  {{- end }}
   {{- end }}
 volumeMounts:
   - {name: files, mountPath: /files, readOnly: true}
   - {name: secrets, mountPath: /secrets, readOnly: true}
   - {name: tmp, mountPath: /tmp}
+  {{- with include "slipway.caMounts" (dict "root" .root "stores" (list "postgres")) }}{{ trim . | nindent 2 }}{{ end }}
 {{- end }}
 
 {{/* The Job that brings a service's database to the schema its image knows: (dict "root" $ "name" "items"). */}}
@@ -112,12 +150,12 @@ image: {{ include "slipway.image" . }}
 args: [migrate]
 env:
   - {name: DATABASE_OWNER_ROLE, value: {{ include "slipway.identifier" .name }}_owner}
-  # for the server and the roles Job; half a minute before the Job's deadline, so that the reason reaches the log
-  - {name: DATABASE_WAIT_SECONDS, value: {{ sub (int .root.Values.jobs.deadlineSeconds) 30 | quote }}}
+  # for the server and the roles Job
+  - {name: DATABASE_WAIT_SECONDS, value: {{ include "slipway.jobWaitSeconds" .root | quote }}}
   - {name: ENVIRONMENT, value: {{ .root.Values.environment }}}
-  - {name: LOG_LEVEL, value: {{ .root.Values.logLevel }}}
   - name: DATABASE_URL
     valueFrom: {secretKeyRef: {name: {{ include "slipway.databaseSecret" . }}, key: owner-url}}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
+  {{- with include "slipway.caMounts" (dict "root" .root "stores" (list "postgres")) }}{{ trim . | nindent 2 }}{{ end }}
 {{- end }}

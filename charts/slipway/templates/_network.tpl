@@ -31,8 +31,8 @@
 {{/* The way to a store, here or outside: (dict "root" $ "name" "postgres"). */}}
 {{- define "slipway.toStore" -}}
 {{- $store := get .root.Values .name -}}
-{{- $port := 6379 -}}
-{{- if eq .name "postgres" }}{{ $port = int $store.port }}{{ else if $store.url }}{{ $port = include "slipway.urlPort" $store.url | int }}{{ end -}}
+{{- $port := int $store.port -}}
+{{- with get $store "url" }}{{ $port = include "slipway.urlPort" . | int }}{{ end -}}
 - to:
     {{- if $store.deploy }}
     {{- include "slipway.peer" . | nindent 4 }}

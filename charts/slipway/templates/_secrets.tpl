@@ -41,7 +41,8 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- $password := include "slipway.secretValue" (dict "root" $root "secret" $name "key" "password" "given" $values.password "setting" (printf "%s.password" $store)) -}}
 {{- $_ := set $secrets $name (dict "password" $password "url" (printf "redis://:%s@%s:6379/0" $password $name)) -}}
 {{- else if $values.url -}}
-{{- $_ := set $secrets $name (dict "url" $values.url) -}}
+{{- $ca := ternary (printf "%sssl_ca_certs=/ca/%s/ca.crt" (ternary "&" "?" (contains "?" $values.url)) $store) "" (ne $values.caSecret.name "") -}}
+{{- $_ := set $secrets $name (dict "url" (printf "%s%s" $values.url $ca)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $_ := .Values.services -}}
@@ -74,7 +75,7 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{ ternary "a" "b" (eq (mod (int .Values.postgres.rotation) 2) 0) }}
 {{- end }}
 
-{{/* Passwords and URLs of the logins in use, as JSON. A new rotation means new passwords. */}}
+{{/* Passwords and URLs of the logins in use, as JSON. A new rotation means new passwords, where they are generated. */}}
 {{- define "slipway.databaseCredentials" -}}
 {{- $root := .root -}}
 {{- $name := .name -}}
@@ -87,7 +88,8 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- $key := printf "%s-password" $role -}}
 {{- $password := include "slipway.secretValue" (dict "root" $root "secret" (printf "%s-%s-database" $root.Release.Name $name) "key" $key "given" $given "setting" $setting "rotation" $rotation) -}}
 {{- $database := include "slipway.identifier" $name -}}
-{{- $url := printf "postgresql://%s_%s_%s:%s@%s:%d/%s?sslmode=%s" $database $role (include "slipway.loginSlot" $root) $password (include "slipway.postgresHost" $root) (int $root.Values.postgres.port) $database (include "slipway.postgresSslMode" $root) -}}
+{{- $ca := ternary "&sslrootcert=/ca/postgres/ca.crt" "" (ne $root.Values.postgres.caSecret.name "") -}}
+{{- $url := printf "postgresql://%s_%s_%s:%s@%s:%d/%s?sslmode=%s%s" $database $role (include "slipway.loginSlot" $root) $password (include "slipway.postgresHost" $root) (int $root.Values.postgres.port) $database (include "slipway.postgresSslMode" $root) $ca -}}
 {{- $_ := set $credentials $key $password -}}
 {{- $_ := set $credentials (printf "%s-url" $role) $url -}}
 {{- end -}}
@@ -105,7 +107,11 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- $secrets := include "slipway.secrets" .root | fromJson -}}
 {{- $service := include "slipway.service" . | fromJson -}}
 {{- $seen := dict "own" (get $secrets (include "slipway.fullname" .)) -}}
-{{- if has "postgres" $service.uses }}{{ $_ := set $seen "postgres" (dig (include "slipway.databaseSecret" .) "app-url" "" $secrets) }}{{ end -}}
+{{- if has "postgres" $service.uses -}}
+{{- $_ := set $seen "postgres" (dig (include "slipway.databaseSecret" .) "app-url" "" $secrets) -}}
+{{- /* an existing Secret's text is not seen here: the number tells that it has changed */ -}}
+{{- $_ := set $seen "rotation" (int .root.Values.postgres.rotation) -}}
+{{- end -}}
 {{- range $store := list "cache" "state" -}}
 {{- if has $store $service.uses }}{{ $_ := set $seen $store (dig (include "slipway.storeSecret" (dict "root" $.root "name" $store)) "url" "" $secrets) }}{{ end -}}
 {{- end -}}

@@ -63,6 +63,25 @@ redis.conf: |
 {{- if and (include "slipway.rolesWanted" .) (or .Values.postgres.deploy .Values.postgres.existingSecret) }}true{{ end -}}
 {{- end }}
 
+{{/* Authorities that certificates of stores outside are checked against, mounted at /ca/<store>: (dict "root" "stores"). */}}
+{{- define "slipway.caMounts" -}}
+{{- range $store := .stores }}
+{{- if (get $.root.Values $store).caSecret.name }}
+- {name: ca-{{ $store }}, mountPath: /ca/{{ $store }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- define "slipway.caVolumes" -}}
+{{- range $store := .stores }}
+{{- with (get $.root.Values $store).caSecret }}
+{{- if .name }}
+- name: ca-{{ $store }}
+  secret: {secretName: {{ .name }}, defaultMode: 0444, items: [{key: {{ .key }}, path: ca.crt}]}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The claim of a store's volume; no labels that could change: it is immutable. Takes the store's `storage`. */}}
 {{- define "slipway.volumeClaim" -}}
 - metadata:

@@ -1,8 +1,8 @@
 {{/* What the schema cannot say: combinations that cannot work end the render with a sentence that names the key. */}}
 {{- define "slipway.validate" -}}
 {{- $root := . -}}
-{{- if gt (len .Release.Name) 25 -}}
-{{- fail (printf "The release name %s has %d characters: names of its objects have room for 25." .Release.Name (len .Release.Name)) -}}
+{{- if gt (len .Release.Name) 20 -}}
+{{- fail (printf "The release name %s has %d characters: names of its objects have room for 20." .Release.Name (len .Release.Name)) -}}
 {{- end -}}
 {{- if not (regexMatch "^https://[a-z0-9.-]+(:[0-9]+)?$" .Values.origin) -}}
 {{- fail (printf "origin is %q: set the public address, https://host or https://host:port, in lower case and with nothing behind it." .Values.origin) -}}
@@ -21,13 +21,14 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled (not $paths) -}}
+{{- fail "ingress.enabled is true and no service is public: set public: true for one of them, or ingress.enabled: false." -}}
+{{- end -}}
+{{- include "slipway.validateTokens" . -}}
 {{- include "slipway.validateStores" . -}}
-{{- range $parameter := list "max_connections" "listen_addresses" "unix_socket_directories" -}}
-{{- if hasKey $root.Values.postgres.parameters $parameter -}}
-{{- fail (printf "postgres.parameters.%s: the chart sets this one itself; for max_connections there is postgres.maxConnections." $parameter) -}}
-{{- end -}}
-{{- end -}}
+{{- include "slipway.validatePostgres" . -}}
 {{- include "slipway.validateConnections" . -}}
+{{- include "slipway.validateVolumes" . -}}
 {{- if and .Values.tracing.endpoint (not .Values.tracing.peers) .Values.networkPolicies.enabled -}}
 {{- fail "tracing.endpoint is set and tracing.peers is empty: say where the collector is, or the network policies keep every trace inside." -}}
 {{- end -}}
@@ -59,13 +60,8 @@
 {{- if and $service.migrate (not (has "postgres" $service.uses)) -}}
 {{- fail (printf "%s.migrate is true but postgres is not among %s.uses: there is nothing to migrate." $key $key) -}}
 {{- end -}}
-{{- if eq $service.tokens "verify" -}}
-{{- if not (or (has "auth" $service.calls) $root.Values.tokens.jwksUrl) -}}
-{{- fail (printf "%s.tokens is verify, but there are no keys to verify with: put auth into %s.calls, or set tokens.jwksUrl." $key $key) -}}
-{{- end -}}
-{{- if and $root.Values.tokens.jwksUrl (not (has "auth" $service.calls)) $root.Values.networkPolicies.enabled (not $service.egress) -}}
-{{- fail (printf "%s.egress is empty: the keys at tokens.jwksUrl are outside the release, and the network policies would refuse the way there." $key) -}}
-{{- end -}}
+{{- if and (eq $service.tokens "verify") (not (or (has "auth" $service.calls) $root.Values.tokens.jwksUrl)) -}}
+{{- fail (printf "%s.tokens is verify, but there are no keys to verify with: set tokens.jwksUrl, or bring a service auth." $key) -}}
 {{- end -}}
 {{- if eq $service.autoscaling.driver "hpa" -}}
 {{- if gt (int $service.autoscaling.minReplicas) (int $service.autoscaling.maxReplicas) -}}
@@ -92,6 +88,22 @@
 {{- end -}}
 {{- end }}
 
+{{/* Keys outside the release: a way there, and nobody on it who could change them. Takes the root. */}}
+{{- define "slipway.validateTokens" -}}
+{{- $url := .Values.tokens.jwksUrl -}}
+{{- $verifying := list -}}
+{{- range $name, $_ := .Values.services -}}
+{{- if eq (include "slipway.service" (dict "root" $ "name" $name) | fromJson).tokens "verify" }}{{ $verifying = append $verifying $name }}{{ end -}}
+{{- end -}}
+{{- $inside := regexMatch "^http://[^/:@]+\\.svc(\\.cluster\\.local)?(:[0-9]+)?(/|$)" $url -}}
+{{- if and (hasPrefix "http://" $url) (eq .Values.environment "production") (not $inside) -}}
+{{- fail (printf "tokens.jwksUrl is %s: whoever stands between could put keys of his own there; outside the cluster it must begin with https:// (inside it, name the Service with its namespace: http://keys.tools.svc)." $url) -}}
+{{- end -}}
+{{- if and $url $verifying .Values.networkPolicies.enabled (not .Values.tokens.peers) -}}
+{{- fail (printf "tokens.jwksUrl is set and tokens.peers is empty: say where the keys are, or the network policies refuse %s the way there." (join ", " $verifying)) -}}
+{{- end -}}
+{{- end }}
+
 {{/* Stores that somebody uses must be somewhere. Takes the root. */}}
 {{- define "slipway.validateStores" -}}
 {{- $root := . -}}
@@ -100,6 +112,23 @@
 {{- $address := ternary "host" "url" (eq $store "postgres") -}}
 {{- if and $values.deploy (get $values $address) -}}
 {{- fail (printf "%s.%s is set and %s.deploy is true: either the release brings its own, or it is told where one is." $store $address $store) -}}
+{{- end -}}
+{{- if and $values.deploy (ne (int $values.port) (ternary 5432 6379 (eq $store "postgres"))) -}}
+{{- fail (printf "%s.port is %d and %s.deploy is true: the release's own server keeps to %d; another port is for an external one." $store (int $values.port) $store (ternary 5432 6379 (eq $store "postgres"))) -}}
+{{- end -}}
+{{- if and $values.deploy $values.caSecret.name -}}
+{{- fail (printf "%s.caSecret.name is set and %s.deploy is true: the release's own server speaks without TLS, inside the network policies." $store $store) -}}
+{{- end -}}
+{{- if ne $store "postgres" -}}
+{{- if and $values.url $values.existingSecret -}}
+{{- fail (printf "%s.url and %s.existingSecret exclude each other: the Secret brings the URL under its key url." $store $store) -}}
+{{- end -}}
+{{- if and $values.url (ne (int $values.port) 6379) -}}
+{{- fail (printf "%s.port is %d and %s.url is set: put the port into the URL." $store (int $values.port) $store) -}}
+{{- end -}}
+{{- if and $values.url $values.caSecret.name (not (hasPrefix "rediss://" $values.url)) -}}
+{{- fail (printf "%s.caSecret.name is set but %s.url does not begin with rediss://: there is no certificate to check." $store $store) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (not $values.deploy) (include "slipway.usersOf" (dict "root" $root "name" $store) | fromJsonArray) -}}
 {{- if not (or (get $values $address) (and (ne $store "postgres") $values.existingSecret)) -}}
@@ -110,6 +139,52 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* Takes the root. */}}
+{{- define "slipway.validatePostgres" -}}
+{{- $postgres := .Values.postgres -}}
+{{- range $parameter := list "max_connections" "listen_addresses" "port" "unix_socket_directories" "data_directory" "config_file" "hba_file" "ident_file" -}}
+{{- if hasKey $postgres.parameters $parameter -}}
+{{- fail (printf "postgres.parameters.%s: the chart sets this one itself; for max_connections there is postgres.maxConnections." $parameter) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $postgres.deploy (not (has $postgres.sslMode (list "" "disable"))) -}}
+{{- fail (printf "postgres.sslMode is %s and postgres.deploy is true: the release's own server speaks without TLS, inside the network policies." $postgres.sslMode) -}}
+{{- end -}}
+{{- $verifies := hasPrefix "verify-" $postgres.sslMode -}}
+{{- if and $verifies (not $postgres.caSecret.name) -}}
+{{- fail (printf "postgres.sslMode is %s and postgres.caSecret.name is empty: name the Secret with the authority to verify against." $postgres.sslMode) -}}
+{{- end -}}
+{{- if and $postgres.caSecret.name (not $verifies) -}}
+{{- fail (printf "postgres.caSecret.name is set and postgres.sslMode is %q: it is looked at with verify-ca or verify-full." $postgres.sslMode) -}}
+{{- end -}}
+{{- $before := lookup "v1" "ConfigMap" .Release.Namespace (printf "%s-roles" .Release.Name) | default dict -}}
+{{- $rotation := dig "metadata" "annotations" "slipway/rotation" (toString (int $postgres.rotation)) $before | int -}}
+{{- $step := sub (int $postgres.rotation) $rotation -}}
+{{- if or (gt (int $step) 1) (lt (int $step) -1) -}}
+{{- fail (printf "postgres.rotation is %d and was %d: a rotation switches between two logins, so go one by one, and let the pods roll in between." (int $postgres.rotation) $rotation) -}}
+{{- end -}}
+{{- end }}
+
+{{/* The size in a StatefulSet cannot be changed, and Kubernetes says so without saying what to do. Takes the root. */}}
+{{- define "slipway.validateVolumes" -}}
+{{- range $store := list "postgres" "state" -}}
+{{- $name := include "slipway.fullname" (dict "root" $ "name" $store) -}}
+{{- $values := get $.Values $store -}}
+{{- range dig "spec" "volumeClaimTemplates" list (lookup "apps/v1" "StatefulSet" $.Release.Namespace $name | default dict) -}}
+{{- $size := .spec.resources.requests.storage -}}
+{{- if and $values.deploy (ne (include "slipway.mebibytes" $size) (include "slipway.mebibytes" $values.storage.size)) -}}
+{{- fail (printf "%s.storage.size is %s and the volume has %s: grow the claim data-%s-0 first, then delete the StatefulSet %s with --cascade=orphan and upgrade again (docs/operations.md, A larger volume); a volume does not shrink." $store $values.storage.size $size $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* 1Gi and 1024Mi are the same, and the cluster writes the shorter one. */}}
+{{- define "slipway.mebibytes" -}}
+{{- $unit := regexFind "[A-Za-z]+$" . -}}
+{{ mul (trimSuffix $unit . | int) (get (dict "Mi" 1 "Gi" 1024 "Ti" 1048576 "Pi" 1073741824) $unit | default 0) }}
 {{- end }}
 
 {{/*

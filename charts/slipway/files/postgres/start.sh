@@ -6,6 +6,25 @@
 set -eu
 : "${PGDATA:?}" "${CONFIG_DIR:?}" "${PASSWORD_FILE:?}"
 
+child='' stopping=''
+# SIGTERM alone would wait until every client has left; SIGINT ends their sessions and writes everything down
+signal=INT
+end() {
+    stopping=1
+    [ -z "$child" ] || kill -s "$signal" "$child" 2>/dev/null || :
+}
+trap end TERM INT
+
+# waits for the child, also when a signal ends the wait, and hands on its exit status
+await() {
+    [ -z "$stopping" ] || end # it came before there was a child
+    while :; do
+        status=0
+        wait "$child" || status=$?
+        kill -0 "$child" 2>/dev/null || return "$status"
+    done
+}
+
 server=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
 if [ -s "$PGDATA/PG_VERSION" ]; then
     data=$(cat "$PGDATA/PG_VERSION")
@@ -18,7 +37,7 @@ else
     # made beside and moved when whole: a first start that was cut off leaves nothing that looks like data
     rm -rf "$PGDATA.new"
     initdb --pgdata="$PGDATA.new" --username=postgres --pwfile="$PASSWORD_FILE" \
-        --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256
+        --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256 --data-checksums
     mv "$PGDATA.new" "$PGDATA"
 fi
 chmod 700 "$PGDATA" # a volume's fsGroup may have opened it, and Postgres refuses that
@@ -26,17 +45,18 @@ chmod 700 "$PGDATA" # a volume's fsGroup may have opened it, and Postgres refuse
 set -- -D "$PGDATA" -c config_file="$CONFIG_DIR/postgresql.conf" -c hba_file="$CONFIG_DIR/pg_hba.conf" \
     -c ident_file="$PGDATA/pg_ident.conf"
 
-# the superuser's password is what the Secret says, also when it has changed since initdb
+# The superuser's password is what the Secret says, also when it has changed since initdb. After a crash this recovers
+# first, which may take long, and heeds no signal but the one that a crash is like.
 escaped=$(sed "s/'/''/g" "$PASSWORD_FILE")
-echo "ALTER ROLE postgres PASSWORD '$escaped'" |
-    postgres --single "$@" -c log_statement=none -c log_min_messages=fatal postgres >/dev/null
+signal=KILL
+postgres --single "$@" -c log_statement=none -c log_min_messages=fatal postgres >/dev/null <<EOF &
+ALTER ROLE postgres PASSWORD '$escaped'
+EOF
+child=$!
+await
+[ -z "$stopping" ] || exit 0
 
+signal=INT
 postgres "$@" &
 child=$!
-# SIGTERM alone would wait until every client has left; SIGINT ends their sessions and writes everything down
-trap 'kill -INT "$child"' TERM INT
-while :; do
-    status=0
-    wait "$child" || status=$?
-    kill -0 "$child" 2>/dev/null || exit "$status" # else a signal ended the wait, and not the server
-done
+await

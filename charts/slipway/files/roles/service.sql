@@ -43,6 +43,10 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
     GRANT EXECUTE ON FUNCTIONS TO :"app";
+-- except what migrations write down about themselves: it decides whether pods are ready
+SELECT format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %I', history, :'app')
+  FROM unnest(ARRAY[to_regclass('public.schema_history'), to_regclass('public.alembic_version')]) AS history
+ WHERE history IS NOT NULL \gexec
 
 -- last, so that whoever gets in finds everything in place; the statements carry passwords, so none is logged
 SELECT 'SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic'
