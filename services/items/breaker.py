@@ -1,6 +1,18 @@
-"""A pause for something that is away, so that its timeout is not paid by each request."""
+"""Asking a Redis that may be away, without paying its timeout each time and without taking a crowd for an outage."""
 
+import asyncio
 import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError, ResponseError
+
+log = structlog.get_logger()
+
+DEADLINE_SECONDS = 0.5  # what one question may take, the client's retry included
+QUEUE_SECONDS = 2.0  # how long to wait for one's turn; with Redis silent the pause ends a queue of readers sooner
 
 
 class Breaker:
@@ -10,11 +22,16 @@ class Breaker:
         self._pause = pause_seconds
         self._failed_at: float | None = None
 
+    @property
+    def pausing(self) -> bool:
+        """Whether Redis failed a moment ago."""
+        return self._failed_at is not None and time.monotonic() < self._failed_at + self._pause
+
     def permits(self) -> bool:
         """Whether to try; whoever is let through after a pause keeps the others waiting for its outcome."""
         if self._failed_at is None:
             return True
-        if time.monotonic() < self._failed_at + self._pause:
+        if self.pausing:
             return False
         self.failed()
         return True
@@ -26,3 +43,45 @@ class Breaker:
     def succeeded(self) -> None:
         """End it."""
         self._failed_at = None
+
+
+def always() -> bool:
+    """Ask also during a pause."""
+    return True
+
+
+class Line:
+    """A queue in front of Redis: so many ask at once, the others wait, which says nothing about Redis."""
+
+    def __init__(self, breaker: Breaker, size: int) -> None:
+        self._breaker = breaker
+        self._turns = asyncio.Semaphore(size)
+
+    async def ask(
+        self, script: AsyncScript, key: str, *args: str | int | bytes, permitted: Callable[[], bool] = always
+    ) -> Any | None:
+        """Run a script over one key when it is one's turn, and still permitted then; None without an answer."""
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            log.warning("cache_crowded")
+            return None
+        try:
+            return await self._run(script, key, args) if permitted() else None
+        finally:
+            self._turns.release()
+
+    async def _run(self, script: AsyncScript, key: str, args: tuple[str | int | bytes, ...]) -> Any | None:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                answer = await script(keys=[key], args=args)
+        except ResponseError as error:  # it is there and refuses: a key of another type, no memory left
+            log.warning("cache_refused", error=str(error))
+            return None
+        except (RedisError, TimeoutError) as error:
+            self._breaker.failed()
+            log.warning("cache_unreachable", error=type(error).__name__)
+            return None
+        self._breaker.succeeded()
+        return answer

@@ -4,12 +4,15 @@ While a writer reaches Redis, no read after an acknowledged write sees an older 
 
 - one key an item holds the value and the lease to fill it: what removes the value voids the lease,
   so that a reader who was paused between the database and its fill has nothing left to fill with;
-- a writer puts a hold on the key before its commit and lifts it after: in between nobody gets a lease, so a
-  reader of the row before the commit cannot fill. A writer that dies in between, or whose commit has an
-  unknown outcome, leaves the hold to end by itself, later than its commit can.
+- a writer puts a hold on the key before its commit and removes the key after it: in between there is no value and
+  nobody gets a lease, so a reader of the row before the commit cannot fill. A writer that dies in between, that
+  does not reach Redis again, or whose commit has an unknown outcome, leaves the hold to end by itself, later than
+  its commit can.
 
-When a writer does not reach Redis the value before its write is served for at most the hard lifetime, counted
-from the moment the lease was given, which is before the row was read.
+Either of the two is enough, as long as Redis keeps its memory. A write that gets neither the hold nor the removal
+to Redis is counted: the value before it is served for at most the hard lifetime, counted from the moment the
+lease was given, which is before the row was read. The same, with nobody left to count it, when a process is killed
+after a commit whose hold did not reach Redis.
 
 Readers are never merged into one database read: one that began before a write would then answer for one that
 began after it.
@@ -19,7 +22,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -29,10 +32,9 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError, ResponseError
 
 from services.items import scripts
-from services.items.breaker import Breaker
+from services.items.breaker import Breaker, Line
 from services.items.schemas import ItemRead
 
 log = structlog.get_logger()
@@ -40,8 +42,9 @@ log = structlog.get_logger()
 FORMAT = "1"  # of the value; not part of the key, or a pod of one version would not invalidate for another's
 LEASE_SECONDS = 3.0  # one reader's time to ask the database; after it another may try
 JITTER = 0.2  # lifetimes are shortened by up to this share, so that entries of one moment end apart
-DEADLINE_SECONDS = 0.5  # what one question to the cache may take, the client's retry included
 PAUSE_SECONDS = 1.0  # readers leave a Redis that failed alone for this long
+PAUSED_HOLD_SECONDS = 0.1  # a hold is tried in a pause too, but for this long: its writer has the row locked
+WRITERS_PART = 4  # of the client's connections a quarter is kept for writers, whom no crowd of readers holds up
 
 
 def key(item_id: UUID) -> str:
@@ -72,7 +75,7 @@ class CacheMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "items_cache_requests_total",
-            "Reads by what the cache had; skipped: Redis was away",
+            "Reads by what the cache had; skipped: Redis was away, or too many were waiting for it",
             ["result"],
             registry=registry,
         )
@@ -84,7 +87,7 @@ class CacheMetrics:
         )
         self.invalidations_failed = Counter(
             "items_cache_invalidations_failed_total",
-            "Writes that did not reach Redis: the entry may be stale for its hard lifetime",
+            "Writes that reached Redis neither before nor after: the entry may be stale for its hard lifetime",
             registry=registry,
         )
         for result in ("hit", "miss", "stale", "skipped"):
@@ -100,6 +103,11 @@ class ItemCache:
         self._metrics = metrics
         self._lifetimes = lifetimes
         self._breaker = Breaker(PAUSE_SECONDS)
+        # together never more than the client has connections: it takes a want of them for a Redis that is away
+        connections = redis.connection_pool.max_connections
+        writers = max(1, connections // WRITERS_PART)
+        self._writers = Line(self._breaker, writers)
+        self._readers = Line(self._breaker, connections - writers)
         self._find = redis.register_script(scripts.FIND)
         self._fill = redis.register_script(scripts.FILL)
         self._give_back = redis.register_script(scripts.GIVE_BACK)
@@ -136,36 +144,29 @@ class ItemCache:
 
     @asynccontextmanager
     async def writing(self, item_id: UUID) -> AsyncGenerator[None]:
-        """Keep old rows out while the body commits, then forget the entry; counts it when Redis is away.
+        """Keep old rows out while the body commits, then forget the entry; counts it when neither reached Redis.
 
         When the body fails nobody knows what the database did: the hold stays until it ends by itself.
         """
         writer = secrets.token_hex(8)
-        await self._unless_paused(self._hold, item_id, writer, _milliseconds(self._lifetimes.hold))
-        yield
-        # also during a pause: a write that can reach Redis must
-        if await self._run(self._forget, item_id, writer) is None:
-            self._metrics.invalidations_failed.inc()
+        held = await self._put_hold(item_id, writer)
+        forgotten = None
+        try:
+            yield
+            forgotten = await self._writers.ask(self._forget, key(item_id), writer)
+        finally:
+            if held is None and forgotten is None:
+                self._metrics.invalidations_failed.inc()
+
+    async def _put_hold(self, item_id: UUID, writer: str) -> Any | None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAUSED_HOLD_SECONDS if self._breaker.pausing else None):
+                return await self._writers.ask(self._hold, key(item_id), writer, _milliseconds(self._lifetimes.hold))
+        return None
 
     async def _unless_paused(self, script: AsyncScript, item_id: UUID, *args: str | int | bytes) -> Any | None:
         """Run a script that one can do without; None when Redis is away or was a moment ago."""
-        if not self._breaker.permits():
-            return None
-        return await self._run(script, item_id, *args)
-
-    async def _run(self, script: AsyncScript, item_id: UUID, *args: str | int | bytes) -> Any | None:
-        try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                answer = await script(keys=[key(item_id)], args=args)
-        except ResponseError as error:  # it is there and refuses: a key of another type, no memory left
-            log.warning("cache_refused", error=str(error))
-            return None
-        except (RedisError, TimeoutError) as error:
-            self._breaker.failed()
-            log.warning("cache_unreachable", error=type(error).__name__)
-            return None
-        self._breaker.succeeded()
-        return answer
+        return await self._readers.ask(script, key(item_id), *args, permitted=self._breaker.permits)
 
 
 def _milliseconds(seconds: float) -> int:

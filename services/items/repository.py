@@ -46,6 +46,10 @@ class ItemRepository:
         """End the transaction and make its changes last; what was not committed is rolled back."""
         await self._session.commit()
 
+    async def release(self) -> None:
+        """End the transaction without a commit: its connection goes back into the pool."""
+        await self._session.close()
+
     async def add(self, item: Item) -> Item:
         """Insert; the returned item has the times that the database gave it."""
         self._session.add(item)

@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from services.common.redis import open_redis
+from services.items import breaker as breaker_module
 from services.items import cache as cache_module
 from services.items.breaker import Breaker
 from services.items.cache import CacheMetrics, Found, ItemCache, Lifetimes, key
@@ -46,6 +48,10 @@ def make_cache(redis: Redis, lifetimes: Lifetimes = LIFETIMES) -> ItemCache:
 
 def counted(cache: ItemCache, result: str) -> float:
     return float(cache._metrics.requests.labels(result)._value.get())
+
+
+def failed_writes(cache: ItemCache) -> float:
+    return float(cache._metrics.invalidations_failed._value.get())
 
 
 @pytest.fixture
@@ -258,7 +264,7 @@ async def test_with_redis_away_reads_are_skipped_and_writes_counted() -> None:
                     pass
 
     assert counted(cache, "skipped") == 5
-    assert cache._metrics.invalidations_failed._value.get() == 1
+    assert failed_writes(cache) == 1
 
 
 @own_redis
@@ -268,14 +274,14 @@ async def test_a_silent_redis_is_asked_by_one_reader_a_pause(monkeypatch: pytest
         async with open_redis(SecretStr(server.url), timeout_seconds=0.05) as redis:
             cache = make_cache(redis)
             asked = 0
-            run = cache._run
+            run = cache._readers._run
 
-            async def counting(*args: object) -> object:
+            async def counting(*args: Any) -> Any:
                 nonlocal asked
                 asked += 1
-                return await run(*args)  # type: ignore[arg-type]
+                return await run(*args)
 
-            monkeypatch.setattr(cache, "_run", counting)
+            monkeypatch.setattr(cache._readers, "_run", counting)
             with server.paused():
                 for _ in range(10):
                     assert await cache.find(uuid.uuid4()) == NOTHING
@@ -292,7 +298,60 @@ async def test_a_writer_forgets_also_while_readers_pause(redis: Redis) -> None:
         pass
 
     assert (await cache.find(item.id)).item is None
-    assert cache._metrics.invalidations_failed._value.get() == 0
+    assert failed_writes(cache) == 0
+
+
+async def test_a_writer_holds_also_while_readers_pause(redis: Redis) -> None:
+    cache, item = make_cache(redis), make_item()
+    await filled(cache, item)
+    cache._breaker.failed()
+
+    async with cache.writing(item.id):
+        assert await make_cache(redis).find(item.id) == NOTHING
+
+
+@own_redis
+async def test_a_hold_is_given_up_early_during_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 60)
+    monkeypatch.setattr(breaker_module, "DEADLINE_SECONDS", 60)
+    with redis_server() as server:
+        async with open_redis(SecretStr(server.url), timeout_seconds=60) as redis:
+            cache = make_cache(redis)
+            await filled(cache, make_item())
+            cache._breaker.failed()
+            with server.paused():
+                async with asyncio.timeout(10):
+                    assert await cache._put_hold(uuid.uuid4(), "writer") is None
+
+
+@own_redis
+@pytest.mark.parametrize("away_from", ["the hold", "the removal", "both"])
+async def test_a_write_counts_as_lost_when_neither_hold_nor_removal_reached_redis(away_from: str) -> None:
+    with redis_server() as server:
+        async with open_redis(SecretStr(server.url)) as redis:
+            cache = make_cache(redis)
+            server.stop()
+            if away_from == "the removal":
+                server.start()
+            async with cache.writing(uuid.uuid4()):
+                if away_from == "the hold":
+                    server.start()
+                if away_from == "the removal":
+                    server.stop()
+
+    assert failed_writes(cache) == (away_from == "both")
+
+
+@own_redis
+async def test_a_write_without_a_hold_and_with_an_unknown_outcome_is_counted() -> None:
+    with redis_server() as server:
+        async with open_redis(SecretStr(server.url)) as redis:
+            cache = make_cache(redis)
+            with server.stopped(), pytest.raises(TimeoutError):
+                async with cache.writing(uuid.uuid4()):
+                    raise TimeoutError
+
+    assert failed_writes(cache) == 1
 
 
 def test_after_a_pause_one_goes_ahead_and_the_others_wait_for_its_outcome(monkeypatch: pytest.MonkeyPatch) -> None:

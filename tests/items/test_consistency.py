@@ -18,6 +18,7 @@ import pytest
 
 from services.items import cache as cache_module
 from services.items import scripts
+from services.items.breaker import Line
 from services.items.cache import Found, ItemCache
 from services.items.main import create_app
 from services.items.schemas import ItemRead
@@ -141,7 +142,7 @@ async def test_the_paused_reader_would_be_noticed_without_the_lease(
     unchecked = scripts.FILL.replace("if entry[1] ~= ARGV[1] then return 0 end", "").replace(
         "entry[2]", "(redis.call('TIME')[1] * 1000)"
     )
-    use_script(monkeypatch, "_fill", unchecked)
+    use_script(monkeypatch, scripts.FILL, unchecked)
 
     assert await read_with_a_write_in_its_middle(reader, writer, fill_gate) == ["old", "old", "old"]
 
@@ -157,7 +158,7 @@ async def test_a_cache_that_forgets_before_the_commit_would_be_noticed(
 ) -> None:
     @asynccontextmanager
     async def forget_then_commit(self: ItemCache, item_id: UUID) -> AsyncGenerator[None]:
-        await self._run(self._forget, item_id, "nobody")
+        await self._writers.ask(self._forget, cache_module.key(item_id), "nobody")
         yield
 
     monkeypatch.setattr(ItemCache, "writing", forget_then_commit)
@@ -168,18 +169,18 @@ async def test_a_cache_that_forgets_before_the_commit_would_be_noticed(
 async def test_a_writer_that_dies_after_its_commit_leaves_nothing_old_behind(
     reader: Caller, writer: Caller, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = ItemCache._run
+    ask = Line.ask
 
-    async def die_before_forgetting(self: ItemCache, script: Any, *args: Any) -> Any:
-        if script is self._forget:
+    async def die_before_forgetting(self: Line, script: Any, *args: Any, **options: Any) -> Any:
+        if script.script == scripts.FORGET:
             raise asyncio.CancelledError
-        return await run(self, script, *args)
+        return await ask(self, script, *args, **options)
 
     item = await writer.create(name="old")
     async with paused_commits(migrated_url) as until_one_waits:
         write = asyncio.create_task(writer.patch(item["id"], name="new"))
         await until_one_waits()
-        monkeypatch.setattr(ItemCache, "_run", die_before_forgetting)
+        monkeypatch.setattr(Line, "ask", die_before_forgetting)
         assert (await reader.get(item["id"])).json()["name"] == "old"
     await asyncio.gather(write, return_exceptions=True)
 
@@ -256,13 +257,13 @@ async def test_the_storm_notices_a_cache_that_is_never_told(
     assert any(version < before for before, version in await storm(reader, writer, 20))
 
 
-def use_script(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
-    """Have every cache run another script under a name."""
-    run = ItemCache._run
+def use_script(monkeypatch: pytest.MonkeyPatch, instead_of: str, text: str) -> None:
+    """Have every cache run another script than one of its own."""
+    ask = Line.ask
 
-    async def other(self: ItemCache, script: Any, item_id: UUID, *args: Any) -> Any:
-        if script is getattr(self, name):
-            return await script.registered_client.eval(text, 1, cache_module.key(item_id), *args)
-        return await run(self, script, item_id, *args)
+    async def other(self: Line, script: Any, key: str, *args: Any, **options: Any) -> Any:
+        if script.script == instead_of:
+            return await script.registered_client.eval(text, 1, key, *args)
+        return await ask(self, script, key, *args, **options)
 
-    monkeypatch.setattr(ItemCache, "_run", other)
+    monkeypatch.setattr(Line, "ask", other)

@@ -132,6 +132,25 @@ async def test_a_wrong_id_is_422_or_no_path_at_all(alice: Caller, item_id: str) 
         assert_problem(answer, answer.status_code)
 
 
+SPELLINGS = ["{{{0}}}", "urn:uuid:{0}", "{0.hex}", "{0}%20", "%7B{0}%7D", "{{{0.hex}}}"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_an_id_has_one_spelling(alice: Caller, spelling: str) -> None:
+    item_id = uuid.UUID((await alice.create())["id"])
+
+    for method, options in (("GET", {}), ("PUT", {"json": GOOD}), ("PATCH", {"json": {}}), ("DELETE", {})):
+        problem = assert_problem(await alice.ask(method, f"/{spelling.format(item_id)}", **options), 422)
+        assert problem["errors"][0]["location"] == "path.item_id"
+    assert (await alice.get(str(item_id).upper())).status_code == 200  # RFC 9562 4: case insensitive on input
+
+
+async def test_a_parameter_given_twice_is_named(alice: Caller) -> None:
+    problem = assert_problem(await alice.list(limit=[1, 2], sort=["name", "name"]), 422)
+
+    assert [error["location"] for error in problem["errors"]] == ["query.limit", "query.sort"]
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -140,6 +159,14 @@ async def test_a_wrong_id_is_422_or_no_path_at_all(alice: Caller, item_id: str) 
         {"limit": "ten"},
         {"limit": ""},
         {"limit": "9" * 5000},
+        {"limit": "1_0"},
+        {"limit": "1.0"},
+        {"limit": "+1"},
+        {"limit": " 1"},
+        {"limit": "１"},  # noqa: RUF001 - a digit that is not one of ten
+        {"limit": [1, 2]},
+        {"limit": [1, 1]},
+        {"tag": ["a", "b"]},
         {"sort": "description"},
         {"sort": "--name"},
         {"sort": ""},

@@ -63,6 +63,19 @@ def test_migrate_then_serve_then_create_and_read(
     assert read.json() == again.json() == created.json()
     assert 'items_cache_requests_total{result="hit"} 1.0' in metrics
     assert 'items_cache_fills_total{result="stored"} 1.0' in metrics
+    assert {line.partition(" ")[0].partition("{")[0] for line in metrics.splitlines()} >= METRICS
+    assert "database_pool_connections_max 8.0" in metrics
+    assert 'token_key_fetches_total{result="fetched"} 1.0' in metrics
+
+
+METRICS = {
+    "database_pool_connections_max",
+    "database_pool_connections_busy",
+    "token_key_fetches_total",
+    "items_cache_requests_total",
+    "items_cache_fills_total",
+    "items_cache_invalidations_failed_total",
+}
 
 
 @pytest.mark.parametrize(
