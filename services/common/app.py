@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from services.common.body_limit import BodyLimit
 from services.common.health import Health
+from services.common.methods import HeadIsGet
 from services.common.metrics import metrics_middleware, process_registry
 from services.common.middleware import LastResort, RequestContext
 from services.common.openapi import describe_problems
@@ -49,6 +50,7 @@ def create_service(
             *metrics_middleware(registry),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(LastResort, health=health),
+            Middleware(HeadIsGet),
         ],
     )
     app.state.health = health

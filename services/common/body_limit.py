@@ -1,7 +1,7 @@
 """How much of a body is read, and how long it may take to arrive."""
 
 import asyncio
-from contextlib import suppress
+import time
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -10,13 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.common.problems import problem
 
 IDLE_SECONDS = 30.0
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 8 * 1024 * 1024
+LEAST_BYTES_PER_SECOND = 4096  # after the first IDLE_SECONDS
 CLOSE = {"Connection": "close"}
 
 
 class BodyLimit:
-    """Refuses bodies over a size (413), announced or chunked, and bodies that stop arriving (408)."""
+    """Refuses bodies over a size (413), announced or chunked, those that arrive too slowly (408), and packed ones (415).
+
+    After a refusal the server takes a little more of the body in, so that the client reads why.
+    """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, idle_seconds: float = IDLE_SECONDS) -> None:
         """Take the largest body that is read, and for how long it may stand still."""
@@ -30,16 +32,16 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         body = _Body(receive, self.max_bytes, self.idle_seconds)
-        if _announced(scope) > self.max_bytes:
-            response = problem(scope, 413, title="Content too large", detail=body.too_large, headers=CLOSE)
-            await response(scope, receive, body.after_rest(send))
-            return
-        await self.app(scope, body.receive, body.after_rest(send))
-
-
-def _announced(scope: Scope) -> int:
-    """The Content-Length; the server has refused those that are not numbers."""
-    return int(Headers(scope=scope).get("content-length", "0"))
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            # what is packed may be far larger than what is counted (RFC 9110 15.5.16 for the header)
+            plain = {**CLOSE, "Accept-Encoding": "identity"}
+            response = problem(scope, 415, detail="Send the body without a Content-Encoding", headers=plain)
+            await response(scope, receive, send)
+        elif int(headers.get("content-length", "0")) > self.max_bytes:  # the server refuses what is no number
+            await problem(scope, 413, detail=body.too_large, headers=CLOSE)(scope, receive, send)
+        else:
+            await self.app(scope, body.receive, send)
 
 
 class _Body:
@@ -49,6 +51,7 @@ class _Body:
         self._receive = receive
         self._max_bytes = max_bytes
         self._idle_seconds = idle_seconds
+        self._started = time.monotonic()
         self._received = 0
         self._complete = False
         self.too_large = f"The body is longer than the {max_bytes} bytes that are read here"
@@ -58,40 +61,17 @@ class _Body:
         if self._complete:  # what comes now is the end of the connection, in its own time
             return await self._receive()
         try:
-            async with asyncio.timeout(self._idle_seconds):
+            async with asyncio.timeout(min(self._idle_seconds, self._left_seconds())):
                 message = await self._receive()
         except TimeoutError:
-            raise HTTPException(408, "The body stopped arriving", headers=CLOSE) from None
+            raise HTTPException(408, "The body stopped arriving, or arrives too slowly", headers=CLOSE) from None
         self._received += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._received > self._max_bytes:
             raise HTTPException(413, self.too_large, headers=CLOSE)
         return message
 
-    def after_rest(self, send: Send) -> Send:
-        """A `send` that, after a refusal, takes a little more of the body in before the connection is closed.
-
-        Closed on a client that still sends, the connection is reset, and the client may never read why.
-        """
-        refused = False
-
-        async def send_and_linger(message: Message) -> None:
-            nonlocal refused
-            if message["type"] == "http.response.start":
-                refused = message["status"] in {408, 413}
-            elif refused and not message.get("more_body", False):
-                await send({**message, "more_body": True})
-                await self._discard()
-                message = {"type": "http.response.body"}
-            await send(message)
-
-        return send_and_linger
-
-    async def _discard(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                left = LINGER_BYTES
-                while not self._complete and left > 0:
-                    message = await self._receive()
-                    left -= len(message.get("body", b""))
-                    self._complete = not message.get("more_body", False)
+    def _left_seconds(self) -> float:
+        """Until when the next part is due: drops that come in time do not keep a request for ever."""
+        due = self._started + self._idle_seconds + self._received / LEAST_BYTES_PER_SECOND
+        return max(0.0, due - time.monotonic())

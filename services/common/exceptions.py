@@ -1,6 +1,7 @@
 """Errors with a status of their own; raised where the fact is known, rendered as problem+json."""
 
 from collections.abc import Mapping
+from random import randint
 from typing import ClassVar
 
 
@@ -46,22 +47,10 @@ class NotFoundError(ServiceError):
     status, title, slug = 404, "Not found", "not-found"
 
 
-class ConflictError(ServiceError):
-    """The state of things does not allow it."""
-
-    status, title, slug = 409, "Conflict", "conflict"
-
-
 class PreconditionFailedError(ServiceError):
     """The thing has changed since the caller saw it (RFC 9110 13.1.1)."""
 
     status, title, slug = 412, "Precondition failed", "precondition-failed"
-
-
-class PayloadTooLargeError(ServiceError):
-    """The body is longer than this service reads."""
-
-    status, title, slug = 413, "Content too large", "content-too-large"
 
 
 class UnprocessableError(ServiceError):
@@ -70,17 +59,16 @@ class UnprocessableError(ServiceError):
     status, title, slug = 422, "Unprocessable content", "validation-error"
 
 
-class PreconditionRequiredError(ServiceError):
-    """The request must say which version it changes (RFC 6585 3)."""
-
-    status, title, slug = 428, "Precondition required", "precondition-required"
-
-
 class UnavailableError(ServiceError):
     """Something this service needs is away; asking again later may help."""
 
     status, title, slug = 503, "Temporarily unavailable", "unavailable"
 
-    def __init__(self, detail: str | None = None, *, retry_after_seconds: int = 1) -> None:
-        """Take the seconds of the Retry-After header."""
-        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int | None = None) -> None:
+        """Take the seconds of the Retry-After header; else one to three, so that not all come back at once."""
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds or retry_soon())})
+
+
+def retry_soon() -> int:
+    """Seconds after which to ask again: one to three, so that not all who were refused come back at once."""
+    return randint(1, 3)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from services.common.addresses import client_address
+from services.common.exceptions import retry_soon
 from services.common.health import Health
 from services.common.problems import problem
 from services.common.settings import Network
@@ -103,9 +104,9 @@ class LastResort:
             if started or not self.health.draining:
                 raise
             log.warning("request_cut_off", method=scope["method"], handler=_handler(scope))
-            await problem(scope, 503, slug="unavailable", headers={"Retry-After": "1"})(scope, receive, send)
+            await problem(scope, 503, headers={"Retry-After": str(retry_soon())})(scope, receive, send)
         except Exception as error:
             log.exception("request_failed", method=scope["method"], handler=_handler(scope))
             trace.get_current_span().record_exception(error)
             if not started:
-                await problem(scope, 500, slug="internal-error")(scope, receive, send)
+                await problem(scope, 500)(scope, receive, send)

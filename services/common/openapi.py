@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.common.problems import MEDIA_TYPE, phrase
+from services.common.problems import MEDIA_TYPE
+from services.common.statuses import kind
 
 FIRST_ERROR = 400
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -35,7 +36,7 @@ SCHEMA: dict[str, Any] = {
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Name the errors that an endpoint answers, for its `responses`."""
-    return {status: {"description": phrase(status)} for status in statuses}
+    return {status: {"description": kind(status)[1]} for status in statuses}
 
 
 def describe_problems(app: FastAPI) -> None:

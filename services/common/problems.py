@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from services.common.exceptions import ServiceError, UnprocessableError
+from services.common.methods import allowed_methods
+from services.common.statuses import kind
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20  # a body of a million wrong members must not make an answer of a million lines
@@ -34,10 +36,10 @@ def problem(
     errors: Iterable[Mapping[str, str]] | None = None,
 ) -> ProblemResponse:
     """Build the answer: `type title status detail instance request_id`, and `errors` where given."""
-    title = title or phrase(status)
+    usual_slug, usual_title = kind(status)
     body: dict[str, Any] = {
-        "type": f"/problems/{slug or title.lower().replace(' ', '-')}",
-        "title": title,
+        "type": f"/problems/{slug or usual_slug}",
+        "title": title or usual_title,
         "status": status,
         "detail": detail,
         "instance": printable(scope["path"]),
@@ -47,14 +49,6 @@ def problem(
         body["errors"] = list(errors)
     members = {name: value for name, value in body.items() if value is not None}
     return ProblemResponse(members, status, dict(headers or {}))
-
-
-def phrase(status: int) -> str:
-    """The reason phrase of a status, capitalised as a sentence: 'Method not allowed'."""
-    try:
-        return HTTPStatus(status).phrase.capitalize()
-    except ValueError:
-        return "Error"
 
 
 def printable(text: object, limit: int = 2000) -> str:
@@ -78,8 +72,14 @@ async def on_service_error(request: Request, error: Exception) -> ProblemRespons
 async def on_http_exception(request: Request, error: Exception) -> ProblemResponse:
     """Render what the framework raises: 404 and 405 of the router, 400 for an unreadable body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
-    detail = None if str(error.detail).capitalize() == phrase(error.status_code) else str(error.detail)
-    return problem(request.scope, error.status_code, detail=detail, headers=error.headers)
+    try:
+        said_anyway = error.detail == HTTPStatus(error.status_code).phrase  # what the framework puts for no detail
+    except ValueError:
+        said_anyway = False
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(allowed_methods(request.app, request.scope))
+    return problem(request.scope, error.status_code, detail=None if said_anyway else str(error.detail), headers=headers)
 
 
 async def on_validation_error(request: Request, error: Exception) -> ProblemResponse:
@@ -89,8 +89,6 @@ async def on_validation_error(request: Request, error: Exception) -> ProblemResp
     return problem(
         request.scope,
         UnprocessableError.status,
-        title=UnprocessableError.title,
-        slug=UnprocessableError.slug,
         detail=f"{len(found)} value{'s are' if len(found) > 1 else ' is'} not as it should be",
         errors=[_error(e) for e in found[:MAX_ERRORS]],
     )

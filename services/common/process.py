@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from services.common.settings import MigrationSettings, ProcessSettings, Service
 END_FAILED = 1
 WRONG_SETTINGS = 2
 START_FAILED = 3
+TERMINATED = 128 + signal.SIGTERM
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=ProcessSettings)
@@ -35,6 +37,8 @@ def run(
     migrations: str | None = None,
 ) -> NoReturn:
     """Read the command line and do it. `migrations` is the package with the service's alembic history."""
+    # as process 1 it would not hear of SIGTERM at all until the server takes over
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     arguments = _parser(name, with_migrations=migrations is not None).parse_args()
     if arguments.command == "serve" and arguments.reload:
         sys.exit(_reload(name))
@@ -95,7 +99,7 @@ def serve(name: str, create_app: Callable[[Any], FastAPI], settings_class: type[
     except OSError as error:
         return _cannot_listen("MANAGEMENT_PORT", settings.host, settings.management_port, error)
     server = Server(
-        server_config(app, shutdown_seconds=settings.shutdown_seconds),
+        server_config(app, registry=app.state.registry, shutdown_seconds=settings.shutdown_seconds),
         health=app.state.health,
         drain_seconds=settings.drain_seconds,
     )

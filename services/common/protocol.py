@@ -5,12 +5,18 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from services.common.problems import MEDIA_TYPE, phrase
+from services.common.problems import MEDIA_TYPE
+from services.common.refusals import Refusals
+from services.common.statuses import kind
 
 MAX_HEADER_BYTES = 64 * 1024  # request line and headers together; tokens take 8 KiB at most
 HEADER_SECONDS = 10.0  # from the first byte of a request to the end of its headers
+MAX_FRAMING_BYTES = 16 * 1024  # of a body beside its own bytes: chunk sizes and extensions, trailers
+LINGER_SECONDS = 2.0  # for the rest of a body that nobody reads any more
+LINGER_BYTES = 8 * 1024 * 1024
 
 
 class _RefusedError(Exception):
@@ -20,73 +26,162 @@ class _RefusedError(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses headers that are too long (431), too slow (closed), or without a host (400, RFC 9112 3.2)."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what uvicorn gives."""
+    def __init__(self, *args: Any, refusals: Refusals, **kwargs: Any) -> None:
+        """Take what uvicorn gives, and who is told of refusals."""
         super().__init__(*args, **kwargs)
+        self._refusals = refusals
         self._headers_due: asyncio.TimerHandle | None = None
+        self._linger_due: asyncio.TimerHandle | None = None
         self._in_headers = True
+        self._offered = False  # an upgrade; its headers are read a second time, without the offer
         self._pending = 0  # bytes received since the headers began
+        self._body_received = 0  # bytes received since they ended
+        self._body_delivered = 0  # those of them that are the body's own
+        self._lingered = 0
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give a connection that says nothing the time of an idle one."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers."""
         self._stop_timer()
+        self._stop_lingering()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count while headers are being read: httptools keeps an unfinished one, however long."""
+        """Parse, and count what httptools takes without limit: unfinished headers, and what surrounds a body."""
+        self._unset_keepalive_if_required()
         if self._in_headers:
             self._start_timer()
             self._pending += len(data)
-        super().data_received(data)
-        if self._in_headers and self._pending > MAX_HEADER_BYTES and not self.transport.is_closing():
-            self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            self.send_400_response("headers too long")
+        else:
+            self._body_received += len(data)
+        if self._linger_due is not None:
+            self._lingered += len(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(self._refusal)
+            return
+        if self._in_headers and self._pending > MAX_HEADER_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif not self._in_headers and self._body_received > MAX_FRAMING_BYTES + 2 * self._body_delivered:
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        elif self._linger_due is not None and self._lingered > LINGER_BYTES:
+            self.transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._offered = False
+            rest: int = offer.args[0]
+            head = self._head_without_offer()
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._parse(head + data[rest:])
+
+    def _head_without_offer(self) -> bytes:
+        """The headers as a client without the wish to upgrade would have sent them (RFC 9110 7.8: it may be ignored).
+
+        The parser would take all that follows an offer, the request's body too, for the other protocol.
+        """
+        version = self.parser.get_http_version().encode()
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = [option.strip() for option in value.split(b",")]
+                value = b", ".join(o for o in options if o.lower() not in {b"upgrade", b"http2-settings"})  # noqa: PLW2901
+            if name not in {b"upgrade", b"http2-settings"}:
+                lines.append(name + b": " + value)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._start_timer()
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Trailers come here too, and are no headers (RFC 9110 6.5.1): they are dropped."""
+        if self._in_headers:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Judge the headers before anybody acts on them."""
-        self._stop_timer()
-        self._in_headers = False
-        self._pending = 0
+        if self.parser.get_method() == b"CONNECT":
+            raise _RefusedError
+        if self.parser.should_upgrade():
+            self._offered = True
+            return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES:
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise _RefusedError
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts != 1 and not (hosts == 0 and self.parser.get_http_version() == "1.0"):
             raise _RefusedError
+        self._stop_timer()
         super().on_headers_complete()
+        self.cycle.transport = _CycleTransport(self.transport, self.cycle)  # type: ignore[assignment]
+        self._in_headers = False
+        self._pending = self._body_received = self._body_delivered = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Pass on a part of the body."""
+        self._body_delivered += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The next bytes are headers again."""
+        if self._offered:
+            return
         self._in_headers = True
         super().on_message_complete()
+        if self.cycle.response_complete:  # uvicorn looks no more at what comes after the answer
+            self.cycle.more_body = False
+        if self._linger_due is not None:
+            self._stop_lingering()
+            self._await_request()
+            if not self.cycle.keep_alive:
+                self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are of no use to a client
-        """Refuse what never becomes a request, in the same form as every other error."""
-        status = self._refusal
-        title = phrase(status)
-        slug = title.lower().replace(" ", "-")
-        body = json.dumps({"type": f"/problems/{slug}", "title": title, "status": status}).encode()
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or a little for the rest of this one.
+
+        Closed on a client that still sends, the connection is reset, and the client may never read the answer.
+        """
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._lingered = 0
+            self._linger_due = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _await_request(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Refuse what never becomes a request, in the form of every other error."""
+        if self.transport.is_closing():
+            return
+        self._refusals.refused(status, self.client)
+        if self._may_answer():
+            slug, title = kind(status)
+            body = json.dumps({"type": f"/problems/{slug}", "title": title, "status": status}).encode()
+            head = (
+                f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
         self.transport.close()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """An offer to upgrade is simply not taken (RFC 9110 7.8); that is no news for the log."""
+    def _may_answer(self) -> bool:
+        """Whether an answer now would be read as the one to what is refused."""
+        if self._in_headers:
+            return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # None at first
+        return not self.cycle.response_started and not self.pipeline
 
     def _start_timer(self) -> None:
         if self._headers_due is None:
@@ -97,6 +192,30 @@ class BoundedProtocol(HttpToolsProtocol):
             self._headers_due.cancel()
             self._headers_due = None
 
+    def _stop_lingering(self) -> None:
+        if self._linger_due is not None:
+            self._linger_due.cancel()
+            self._linger_due = None
+
     def _headers_late(self) -> None:
         if not self.transport.is_closing():
+            self._refusals.refused(HTTPStatus.REQUEST_TIMEOUT, self.client)
             self.transport.close()
+
+
+class _CycleTransport:
+    """What an answer is written to: it leaves the connection open while a body is still arriving."""
+
+    def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
+        self._transport = transport
+        self._cycle = cycle
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if not (self._cycle.response_complete and self._cycle.more_body):  # else the protocol closes, a little later
+            self._transport.close()

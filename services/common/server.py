@@ -1,20 +1,27 @@
 """The HTTP server: uvicorn, with a drain of our own on SIGTERM."""
 
+import asyncio
 import signal
 import socket
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import structlog
 import uvicorn
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from services.common.health import Health
 from services.common.protocol import BoundedProtocol
+from services.common.refusals import Refusals
 
-KEEP_ALIVE_SECONDS = 75  # longer than any client of ours keeps an idle connection, so that it is the one to close
+CLIENT_IDLE_SECONDS = 90  # the longest that a proxy in front keeps an idle connection by default: Traefik (nginx: 60)
+KEEP_ALIVE_SECONDS = 120  # longer than they, so that the client is the one to close
+CANCEL_SECONDS = 3.0  # for requests that were cut off to leave
+POLL_SECONDS = 0.05
 
 log = structlog.get_logger()
 
@@ -46,7 +53,7 @@ class Server(uvicorn.Server):
             self._drained_at = time.monotonic() + self.drain_seconds
         elif sig == signal.SIGINT:
             self._drained_at = time.monotonic()
-            self.force_exit = self.should_exit
+            self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to stop."""
@@ -54,9 +61,33 @@ class Server(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let requests finish within the bound, cut off the rest, and only then end the lifespan.
 
-def server_config(app: ASGIApp, *, shutdown_seconds: float = 20) -> uvicorn.Config:
-    """Uvicorn's settings.
+        Uvicorn's own does not wait for those that it cancels: resources would be closed under them.
+        """
+        for server in self.servers:
+            server.close()
+        for bound in sockets or []:
+            bound.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
+        while self._at_work() and not self.force_exit and time.monotonic() < deadline:  # noqa: ASYNC110 - no event for it
+            await asyncio.sleep(POLL_SECONDS)
+        if running := set(self.server_state.tasks):
+            log.warning("requests_cancelled", count=len(running))
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CANCEL_SECONDS)
+        await self.lifespan.shutdown()
+
+    def _at_work(self) -> bool:
+        return bool(self.server_state.connections or self.server_state.tasks)
+
+
+def server_config(app: ASGIApp, *, registry: CollectorRegistry, shutdown_seconds: float = 20) -> uvicorn.Config:
+    """Uvicorn's settings; what is refused before it becomes a request is counted in the registry.
 
     No `limit_concurrency`: it counts idle keep-alive connections, so it would refuse a gateway's warm ones. What a
     request may take is bounded where it is taken: header bytes and seconds, body bytes, the pools.
@@ -64,7 +95,7 @@ def server_config(app: ASGIApp, *, shutdown_seconds: float = 20) -> uvicorn.Conf
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=partial(BoundedProtocol, refusals=Refusals(registry)),  # type: ignore[arg-type] # called as the class is
         ws="none",
         lifespan="on",
         log_config=None,

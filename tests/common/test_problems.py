@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from services.common.exceptions import ServiceError
 from services.common.problems import printable
+from services.common.statuses import kind
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
 
@@ -33,8 +35,18 @@ async def test_an_unknown_path_is_a_problem(client: httpx2.AsyncClient) -> None:
 async def test_a_wrong_method_is_a_problem(client: httpx2.AsyncClient) -> None:
     answer = await client.delete(THINGS)
 
-    problem(answer, 405)
-    assert answer.headers["allow"] == "POST"
+    assert problem(answer, 405)["type"] == "/problems/method-not-allowed"
+    assert answer.headers["allow"] == "GET, HEAD, POST"  # of two routes
+
+
+async def test_head_is_get_without_the_content(client: httpx2.AsyncClient) -> None:
+    got, asked = await client.get(THINGS), await client.head(THINGS)
+
+    assert (asked.status_code, asked.content) == (200, b"")
+    for name in ("content-type", "content-length"):
+        assert asked.headers[name] == got.headers[name]
+    refused = await client.head("/v1/sample/raw")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
 async def test_a_refusal_of_our_own_is_a_problem(client: httpx2.AsyncClient) -> None:
@@ -173,8 +185,27 @@ async def test_an_announced_body_over_the_limit_is_413(client: httpx2.AsyncClien
 
 
 async def test_a_chunked_body_over_the_limit_is_413(client: httpx2.AsyncClient) -> None:
-    problem(await client.post("/v1/sample/raw", content=chunks(2100)), 413)
-    problem(await client.post(THINGS, content=chunks(2100), headers=JSON), 413)
+    announced = problem(await client.post("/v1/sample/raw", content=b"x" * 2100), 413)
+    for path in ("/v1/sample/raw", THINGS):
+        body = problem(await client.post(path, content=chunks(2100), headers=JSON), 413)
+        assert [body[name] for name in ("type", "title", "detail")] == [
+            announced[name] for name in ("type", "title", "detail")
+        ]
+
+
+def test_every_error_of_ours_is_named_as_its_status_is() -> None:
+    for error in ServiceError.__subclasses__():
+        if error.__module__ == "services.common.exceptions":
+            assert kind(error.status) == (error.slug, error.title)
+
+
+async def test_a_packed_body_is_refused(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/v1/sample/raw", content=b"x", headers={"Content-Encoding": "gzip"})
+
+    assert problem(answer, 415)["type"] == "/problems/unsupported-media-type"
+    assert answer.headers["accept-encoding"] == "identity"
+    same = await client.post("/v1/sample/raw", content=b"x", headers={"Content-Encoding": "identity"})
+    assert same.status_code == 200
 
 
 async def test_a_client_reads_its_413_even_while_it_still_sends(client: httpx2.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """What is refused before it becomes a request, seen from a bare socket."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 
@@ -137,8 +138,135 @@ async def test_pipelined_requests_are_answered_in_order(port: int) -> None:
     assert answer.index(b"slept") < answer.index(b"hello") < answer.rindex(b"slept")
 
 
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+LAST = GOOD + b"Connection: close\r\n\r\n"
+POST = b"POST /v1/sample/raw HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
 async def test_an_offer_to_upgrade_is_not_taken(port: int) -> None:
     assert await status(port, GOOD + b"Connection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n") == 200
+
+
+async def test_a_request_with_an_offer_keeps_its_body_and_what_follows_it(port: int) -> None:
+    for body in (b"Content-Length: 4\r\n\r\nabcd", b"Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"):
+        whole = POST + OFFER + body + LAST
+        for parts in ([whole], [whole[:200], whole[200:]], [POST + OFFER, body, LAST]):
+            answer = await exchange(port, *parts, pause=0.01)
+
+            assert b'{"bytes":4}' in answer
+            assert b"hello" in answer
+
+
+async def test_trailers_are_no_headers(port: int) -> None:
+    request = CHUNKED.replace(b"raw", b"echo-authorization")
+
+    answer = await exchange(port, request, b"1\r\nx\r\n0\r\nAuthorization: Bearer a\r\n\r\n" + LAST, pause=0.05)
+
+    assert b'{"authorization":[]}' in answer
+    assert b"hello" in answer
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"0\r\n" + b"X: y\r\n" * 40_000, b"0\r\nX: " + b"y" * 200_000, b"1;" + b"x" * 200_000, b"1\r\nx\r\n" * 30_000],
+    ids=["trailers", "trailer", "extension", "crumbs"],
+)
+async def test_what_surrounds_a_body_has_an_end(port: int, endless: bytes) -> None:
+    answer = await exchange(port, CHUNKED, endless, b"1", pause=0.05)
+
+    assert answer.startswith(b"HTTP/1.1 400 ") or answer == b"", answer  # reset: we still wrote
+
+
+async def test_small_chunks_of_a_sane_size_pass(port: int) -> None:
+    crumbs = [b"2\r\nab\r\n" * 100] * 8
+
+    assert b'{"bytes":1600}' in await exchange(port, CHUNKED, *crumbs, b"0\r\n\r\n" + LAST, pause=0.01)
+
+
+UNREAD = [
+    b"GET /v1/sample/ping HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
+    b"GET /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
+    b"DELETE /v1/sample/ping HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", UNREAD, ids=["200", "404", "405"])
+async def test_a_connection_whose_body_nobody_reads_ends(
+    port: int, request_: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
+
+    async with asyncio.timeout(5):
+        assert await exchange(port, request_, b"x", pause=0.05)
+        assert await exchange(port, request_ + b"x")
+
+
+async def test_a_body_nobody_reads_is_not_taken_in_for_ever(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_BYTES", 100_000)
+    head = UNREAD[0].replace(b": 10", b": 999999999")
+    sent = 0
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    with pytest.raises(ConnectionError):  # noqa: PT012 - whichever write it is
+        while sent < 100_000_000:
+            writer.write(b"x" * 50_000)
+            await writer.drain()
+            sent += 50_000
+    writer.close()
+    assert sent < 10_000_000  # what the sockets hold, and no more
+
+
+async def test_a_body_nobody_reads_that_ends_in_time_keeps_the_connection(port: int) -> None:
+    answer = await exchange(port, UNREAD[0], b"x" * 10 + LAST, pause=0.1)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def test_lingering_is_not_measured_as_the_answers_time() -> None:
+    app = create_app(SampleSettings(max_body_bytes=10))
+    async with app_client(app) as client:
+        await exchange(int(client.base_url.port or 0), POST + b"Content-Length: 11\r\n\r\n")
+
+    labels = {"method": "POST", "handler": "/v1/sample/raw"}
+    taken = app.state.registry.get_sample_value("http_request_duration_seconds_sum", labels)
+    assert taken is not None
+    assert taken < protocol.LINGER_SECONDS / 2
+
+
+async def test_refusals_are_counted_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    app = create_app(SampleSettings())
+    async with app_client(app) as client:
+        port = int(client.base_url.port or 0)
+        capsys.readouterr()
+        assert await status(port, b"nonsense\r\n\r\n") == 400
+        assert await status(port, GOOD + b"X: y\r\n" * 20_000) == 431
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert [(line["event"], line["level"], line["status"]) for line in lines] == [
+        ("request_refused", "info", 400),
+        ("request_refused", "info", 431),
+    ]
+    assert app.state.registry.get_sample_value("http_requests_refused_total", {"status": "400"}) == 1
+
+
+async def test_a_refusal_is_never_read_as_the_answer_to_the_request_before(port: int) -> None:
+    answer = await exchange(port, GOOD.replace(b"ping", b"slow/0.3") + b"\r\n" + b"nonsense\r\n\r\n")
+
+    assert b"HTTP/1.1 400" not in answer
+
+
+def test_idle_connections_are_kept_longer_than_by_any_proxy_in_front() -> None:
+    assert server.KEEP_ALIVE_SECONDS > server.CLIENT_IDLE_SECONDS >= 90
+
+
+async def test_a_body_that_comes_in_drops_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.common.body_limit.BodyLimit.__init__.__kwdefaults__", {"idle_seconds": 0.3})
+    async with app_client(create_app(SampleSettings())) as client:
+        port = int(client.base_url.port or 0)
+        head = POST + b"Content-Length: 1000\r\n\r\n"
+
+        assert (await exchange(port, head, *[b"x"] * 10, pause=0.1)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_body_that_stops_arriving_is_408(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx2
 import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from services.common.server import listen, server_config
@@ -35,7 +37,8 @@ class _Server(uvicorn.Server):
 async def app_client(app: ASGIApp, **options: object) -> AsyncGenerator[httpx2.AsyncClient]:
     """The app with its lifespan running behind a real uvicorn socket; yields a client for it."""
     listener = listen("127.0.0.1", 0)
-    config = server_config(app, shutdown_seconds=5)
+    registry = app.state.registry if isinstance(app, FastAPI) else CollectorRegistry()
+    config = server_config(app, registry=registry, shutdown_seconds=5)
     server = _Server(config)
     task = asyncio.create_task(_serve(server, listener))
     try:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from services.common.app import Lifespan, create_service
-from services.common.exceptions import ConflictError, UnavailableError
+from services.common.exceptions import ServiceError, UnavailableError
 from services.common.schemas import STORABLE, Text
 from services.common.settings import ServiceSettings
 
@@ -28,6 +28,12 @@ class SampleSettings(ServiceSettings):
     service_name: ClassVar[str] = "sample"
 
     fail_at: str = ""
+
+
+class ConflictError(ServiceError):
+    """An error of the sample's own."""
+
+    status, title, slug = 409, "Conflict", "conflict"
 
 
 class Thing(BaseModel):
@@ -52,8 +58,19 @@ async def client(request: Request) -> dict[str, Any]:
 
 @router.get("/slow/{seconds}")
 async def slow(seconds: float) -> dict[str, float]:
+    log.info("request_begun")
     await asyncio.sleep(seconds)
     return {"slept": seconds}
+
+
+@router.get("/stubborn/{seconds}")
+async def stubborn(seconds: float) -> None:
+    log.info("request_begun")
+    try:
+        await asyncio.sleep(60)
+    finally:  # gives something back, which takes its time
+        await asyncio.sleep(seconds)
+        log.info("request_left")
 
 
 @router.get("/block/{seconds}")
@@ -65,6 +82,17 @@ async def block(seconds: float) -> dict[str, float]:
 @router.post("/things", status_code=201)
 async def make_thing(thing: Thing) -> Thing:
     return thing
+
+
+@router.api_route("/things", methods=["GET"])
+async def list_of_things() -> list[str]:
+    return ["lamp"]
+
+
+@router.post("/echo-authorization")
+async def echo_authorization(request: Request) -> dict[str, list[str]]:
+    await request.body()
+    return {"authorization": request.headers.getlist("authorization")}
 
 
 @router.post("/raw")
