@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,7 +75,10 @@ def test_an_empty_volume_becomes_a_server_that_asks_for_the_password(pod: Pod) -
             execute(pod.url("wrong"), "SELECT 1")
         ((settings,),) = execute(pod.url(), "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database LIMIT 1")
 
+        ((checksums,),) = execute(pod.url(), "SHOW data_checksums")
+
     assert tuple(settings) == ("UTF8", "C.UTF-8")
+    assert tuple(checksums) == ("on",)
     assert QUOTED not in pod.log.read_text()
 
 
@@ -100,6 +104,28 @@ def test_rows_survive_a_kill(pod: Pod) -> None:
 
     with started(START, pod.log, pod.answers(), pod.env()):
         assert execute(pod.url(), "SELECT id FROM kept") == [[(1,)]]
+
+
+def test_sigterm_ends_a_recovery_that_takes_long(pod: Pod) -> None:
+    with started(START, pod.log, pod.answers(), pod.env()):
+        pass
+    begun = pod.folder / "begun"
+    with (pod.folder / "config" / "postgresql.conf").open("a") as config:
+        config.write(f"restore_command = 'touch {begun}; exec sleep 15 >/dev/null 2>&1'\n")
+    own_file(pod.data / "recovery.signal")
+
+    with started(START, pod.log, begun.exists, pod.env()) as server:
+        recovering = abs(int((pod.data / "postmaster.pid").read_text().split()[0]))
+        assert Path(f"/proc/{recovering}").exists()
+
+        begin = time.monotonic()
+        assert stop(server) == 137  # the server's own, as the kubelet's SIGKILL would leave it two minutes later
+        assert time.monotonic() - begin < 10
+
+    assert not Path(f"/proc/{recovering}").exists()
+    (pod.data / "recovery.signal").unlink()
+    with started(START, pod.log, pod.answers(), pod.env()):
+        execute(pod.url(), "SELECT 1")
 
 
 def test_the_password_follows_the_secret_at_the_next_start(pod: Pod) -> None:
@@ -138,6 +164,12 @@ def test_data_of_another_version_are_left_alone_with_a_sentence(pod: Pod) -> Non
     assert "are of Postgres 9 and this image is Postgres" in done.stderr
     assert "set postgres.image.tag to 9" in done.stderr
     assert [p.name for p in data.iterdir()] == ["PG_VERSION"]
+
+
+def own_file(file: Path) -> None:
+    """A new file of the server's user."""
+    file.touch()
+    own(file)
 
 
 def own_folder(folder: Path) -> Path:

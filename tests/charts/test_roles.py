@@ -104,6 +104,23 @@ def test_the_application_reads_and_writes_what_the_owner_makes_and_makes_nothing
             pytest.fail(f"the application may {statement}")
 
 
+def test_the_application_cannot_change_what_migrations_write_down(release: Release) -> None:
+    execute(
+        release.url("owner"), "CREATE TABLE schema_history (revision text)", "CREATE TABLE alembic_version (v text)"
+    )
+    execute(release.url("app"), "INSERT INTO schema_history VALUES ('made before the script knew')")
+
+    for _ in range(2):
+        done = release.reconcile()
+        assert (done.returncode, done.stderr) == (0, "")
+
+    for table in ("schema_history", "alembic_version"):
+        execute(release.url("app"), f"SELECT * FROM {table}")  # noqa: S608 - a name from above
+        for statement in (f"INSERT INTO {table} VALUES ('x')", f"DELETE FROM {table}", f"TRUNCATE {table}"):  # noqa: S608
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                execute(release.url("app"), statement)
+
+
 def test_nobody_sees_another_database(release: Release, server: Server, folder: Path) -> None:
     other = Release(server.url, folder / "other")
     assert other.reconcile().returncode == 0
@@ -222,10 +239,13 @@ def test_an_administrator_who_is_no_superuser_will_do(server: Server, folder: Pa
         done = release.reconcile()
         assert (done.returncode, done.stderr) == (0, "")
 
-    execute(release.url("owner"), "CREATE TABLE things (id int)")
+    execute(release.url("owner"), "CREATE TABLE things (id int)", "CREATE TABLE schema_history (revision text)")
     execute(release.url("app"), "INSERT INTO things VALUES (1)")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         execute(release.url("app"), "DROP TABLE things")
+    assert release.reconcile().returncode == 0
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        execute(release.url("app"), "DELETE FROM schema_history")
 
 
 def test_other_databases_of_an_external_server_stay_as_they_are(server: Server, folder: Path) -> None:
