@@ -6,6 +6,7 @@ from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
+import yaml
 
 from tests.charts.chart import EVERYTHING, Chart, Manifest, Objects, containers, variables
 from tests.charts.conftest import environment
@@ -162,6 +163,50 @@ def test_volumes_outlive_the_release(dev: Objects) -> None:
         policy = dev.one("StatefulSet", name)["spec"]["persistentVolumeClaimRetentionPolicy"]
         assert policy == {"whenDeleted": "Retain", "whenScaled": "Retain"}
     assert dev.kind("PersistentVolumeClaim") == {}  # such a one would be Helm's, and go with the release
+
+
+def test_a_store_that_cannot_start_is_replaced_by_one_that_can(rendered: Objects) -> None:
+    for stateful in rendered.kind("StatefulSet").values():
+        assert stateful["spec"]["podManagementPolicy"] == "Parallel"
+
+
+def test_every_pod_goes_where_the_values_say(chart: Chart) -> None:
+    keys = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
+    values = yaml.safe_load(EVERYTHING.read_text())
+
+    for owner, pod in chart.render(EVERYTHING).pods():
+        of_service = owner.startswith(("Deployment/", "Pod/"))
+        said = values["defaults"] if of_service else values["placement"]
+        assert {key: pod["spec"].get(key) for key in keys} == {key: said[key] for key in keys}, owner
+
+
+def test_a_service_that_says_nothing_goes_where_all_go(chart: Chart) -> None:
+    for owner, pod in chart.render(environment("dev"), "placement.nodeSelector.disk=slow").pods():
+        assert pod["spec"]["nodeSelector"] == {"disk": "slow"}, owner
+        assert "affinity" not in pod["spec"], owner
+
+
+def test_what_a_job_waits_for_leaves_time_for_another_attempt(rendered: Objects) -> None:
+    for job in rendered.kind("Job").values():
+        env = variables(job["spec"]["template"]["spec"]["containers"][0])
+        (waits,) = (int(env[name] or "") for name in ("DEADLINE_SECONDS", "DATABASE_WAIT_SECONDS") if name in env)
+        assert waits <= job["spec"]["activeDeadlineSeconds"] / 2
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        ({"tokens": "verify", "paths": ["/v1/work", "/v2/work"]}, ["/v1/work"]),
+        ({"tokens": "verify", "paths": []}, None),
+        ({"tokens": "none", "paths": ["/v1/work"]}, None),
+    ],
+)
+def test_helm_test_asks_for_a_token_only_where_a_path_is_known(
+    chart: Chart, service: Manifest, path: list[str] | None
+) -> None:
+    rendered = chart.render(environment("dev"), {"services": {"worker": service}})
+
+    assert rendered.one("Pod", "slipway-worker-test")["spec"]["containers"][0].get("args") == path
 
 
 def test_the_cache_keeps_nothing_and_the_state_everything(dev: Objects) -> None:

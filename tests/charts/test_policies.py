@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from tests.charts.chart import EVERYTHING, Chart, Objects
+from tests.charts.conftest import environment
 from tests.charts.policies import Address, Network, Pod
 
 SHOP = {
@@ -130,6 +131,37 @@ def test_peers_outside_are_open_where_they_are_named(chart: Chart) -> None:
         assert not rendered.allows(Pod({}, namespace="tools"), component(name), 8000)
         assert rendered.allows(component(name), Pod({}, namespace="tracing"), 4318)
         assert not rendered.allows(component(name), Pod({}, namespace="tracing"), 4317)
+
+
+def test_a_dns_cache_on_the_node_and_keys_outside_are_open_where_they_are_named(chart: Chart) -> None:
+    rendered = network(chart.render(EVERYTHING))
+    cache, keys = Address("169.254.20.10"), Address("203.0.113.10")
+
+    for name in ("items", "worker", "state", "roles", "items-migrate"):
+        assert rendered.lets_out(component(name), cache, 5353, "UDP")
+        assert not rendered.lets_out(component(name), cache, 80)
+    production = network(chart.render(environment("production")))
+    assert production.allows(component("items"), keys, 443)
+    assert not production.allows(component("items"), keys, 80)
+    assert not production.allows(component("items-migrate"), keys, 443)
+
+
+def test_who_verifies_tokens_calls_auth_where_it_is_there(chart: Chart, dev: Objects) -> None:
+    outside = {"tokens": {"jwksUrl": "https://id.example.com/keys", "peers": [{"ipBlock": {"cidr": "203.0.113.9/32"}}]}}
+
+    assert network(dev).allows(component("items"), component("auth"), 8000)
+    assert not network(dev).allows(component("auth"), component("items"), 8000)
+    elsewhere = network(chart.render(environment("dev"), outside))
+    assert not elsewhere.allows(component("items"), component("auth"), 8000)
+
+
+def test_the_port_of_a_redis_whose_url_is_secret_is_the_one_of_the_values(chart: Chart) -> None:
+    cache = {"deploy": False, "existingSecret": "own", "port": 6390, "peers": [{"ipBlock": {"cidr": "203.0.113.6/32"}}]}
+
+    rendered = network(chart.render(environment("dev"), {"cache": cache}))
+
+    assert rendered.allows(component("items"), Address("203.0.113.6"), 6390)
+    assert not rendered.allows(component("items"), Address("203.0.113.6"), 6379)
 
 
 def test_external_stores_are_open_to_their_users_alone(chart: Chart) -> None:

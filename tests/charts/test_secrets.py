@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.charts.chart import Chart, Objects, Refused, containers
+from tests.charts.chart import Chart, Manifest, Objects, Refused, containers
 from tests.charts.conftest import environment
 
 NEEDED: dict[str, dict[str, Any]] = {
@@ -80,6 +80,38 @@ def test_a_rotation_switches_the_login_and_rolls_the_pods_that_use_it(chart: Cha
     assert "items_owner_b:" in urls["owner-url"]
     changed = {name for name, before in checksums(dev).items() if checksums(rotated)[name] != before}
     assert changed == {"slipway-items"}  # neither Postgres nor anybody without a login
+
+
+def test_a_rotation_rolls_pods_also_where_the_logins_are_in_a_secret_of_ones_own(chart: Chart) -> None:
+    own = {"services": {"items": {"database": {"existingSecret": "own"}}}}
+    before, after = (checksums(chart.render(environment("dev"), f"postgres.rotation={n}", own)) for n in (0, 1))
+
+    assert {name for name in before if after[name] != before[name]} == {"slipway-items"}
+
+
+def authorities(owner: Manifest) -> set[tuple[str, str]]:
+    """(Secret, folder) of each certificate that its container can read as ca.crt."""
+    spec = owner["spec"]["template"]["spec"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+    return {
+        (volume["secret"]["secretName"], mounts[volume["name"]])
+        for volume in spec["volumes"]
+        if volume.get("secret", {}).get("items") == [{"key": "root.crt", "path": "ca.crt"}]
+    }
+
+
+def test_authorities_reach_whoever_checks_them(chart: Chart) -> None:
+    objects = chart.render(environment("everything"))
+    postgres, cache = ("database-ca", "/ca/postgres"), ("cache-ca", "/ca/cache")
+
+    assert authorities(objects.one("Deployment", "slipway-items")) == {postgres, cache}
+    assert authorities(objects.one("Deployment", "slipway-worker")) == set()
+    assert authorities(objects.one("StatefulSet", "slipway-state")) == set()
+    for job in objects.kind("Job").values():
+        assert authorities(job) == {postgres}
+    (roles,) = objects.starting("Job", "slipway-roles-")["spec"]["template"]["spec"]["containers"]
+    env = {v["name"]: v.get("value") for v in roles["env"]}
+    assert (env["PGSSLMODE"], env["PGSSLROOTCERT"]) == ("verify-full", "/ca/postgres/ca.crt")
 
 
 def test_a_new_password_of_the_cache_rolls_the_cache_and_its_users(chart: Chart, dev: Objects) -> None:

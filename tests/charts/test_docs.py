@@ -1,0 +1,80 @@
+"""The values that the documents tell people to write, and what the chart tells them when it is done."""
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts.chart import ROOT, Chart, merge, variables
+from tests.charts.conftest import environment
+
+PASSWORDS = {"database": {"appPassword": "app-secret-value", "ownerPassword": "owner-secret-value"}}
+BLOCK = re.compile(r"^( *)```yaml\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+OUTSIDE: dict[str, Any] = {
+    "postgres": {"deploy": False, "host": "db.example.com", "peers": [{"ipBlock": {"cidr": "203.0.113.5/32"}}]}
+}
+
+
+def values_of(document: str) -> dict[str, Any]:
+    """The one block of YAML in a document of docs/."""
+    ((_, block),) = BLOCK.findall((ROOT / "docs" / document).read_text())
+    values: dict[str, Any] = yaml.safe_load(textwrap.dedent(block))
+    return values
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "production"])
+def test_the_service_that_is_added_by_the_book_renders_as_written(chart: Chart, name: str) -> None:
+    values = values_of("new-service.md")
+    merge(values, {"services": {"notes": PASSWORDS}})
+
+    objects = chart.render(environment(name), values)
+
+    env = variables(objects.one("Deployment", "slipway-notes")["spec"]["template"]["spec"]["containers"][0])
+    assert ("AUTH_URL" in env, "JWKS_URL" in env) == (name == "dev", name != "dev")
+    assert "slipway-notes-database" in objects.kind("Secret")
+    assert objects.starting("Job", "slipway-notes-migrate-")
+
+
+@pytest.mark.parametrize("name", ["dev", "production"])
+def test_with_the_secrets_that_operations_names_nothing_has_to_be_made_up(chart: Chart, name: str) -> None:
+    objects = chart.render(environment(name), values_of("operations.md"), given=False)
+
+    assert objects.kind("Secret") == {}
+    assert "slipway-own-" in str(objects.one("Deployment", "slipway-items"))
+
+
+def test_every_document_that_a_sentence_of_the_chart_names_has_that_chapter() -> None:
+    templates = (ROOT / "charts" / "slipway" / "templates").glob("**/*.*")
+    named = {pair for file in templates for pair in re.findall(r"\((docs/[\w.]+), ([\w ]+)\)", file.read_text())}
+
+    assert named
+    for document, chapter in named:
+        assert f"\n## {chapter}\n" in Path(ROOT / document).read_text()
+
+
+def test_the_notes_end_with_a_path_that_asks_for_a_token(chart: Chart) -> None:
+    notes = chart.notes(environment("dev"))
+
+    assert "curl --include https://slipway.localhost:8443/v1/items\n" in notes
+    assert "The last one answers 401" in notes
+    assert "services.auth is for development only" in notes
+
+
+def test_the_notes_promise_no_401_where_nobody_is_known_to_ask(chart: Chart) -> None:
+    notes = chart.notes(environment("dev"), {"services": {"items": {"tokens": "none"}}})
+
+    assert "curl --include https://slipway.localhost:8443\n" in notes
+    assert "401" not in notes
+
+
+def test_the_notes_tell_the_administrator_of_an_external_postgres_what_to_do(chart: Chart) -> None:
+    notes = chart.notes(environment("dev"), OUTSIDE)
+
+    assert "nobody has made the databases on db.example.com" in notes
+    assert "-v service=items -v slot=a -v bundled=0 -f service.sql" in notes
+    assert "nobody has made" not in chart.notes(environment("dev"), OUTSIDE | {
+        "postgres": OUTSIDE["postgres"] | {"existingSecret": "administrator"}
+    })  # fmt: skip
