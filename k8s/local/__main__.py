@@ -9,11 +9,10 @@ from types import FrameType
 
 from k8s.local import dev, forward, status
 from k8s.local.down import down
-from k8s.local.errors import LocalError
 from k8s.local.lock import exclusive
 from k8s.local.push import push
 from k8s.local.up import up
-from k8s.node.errors import NodeError
+from k8s.node.errors import NodeError, sentence
 from k8s.node.progress import printer
 
 
@@ -23,11 +22,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         _run(arguments)
-    except (LocalError, NodeError) as error:
+    except NodeError as error:
+        if error.details.strip():
+            print(error.details.strip(), file=sys.stderr)
         print(f"make {arguments.command}: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a full disk, a folder of somebody else's
-        print(f"make {arguments.command}: {error.strerror or error}: {error.filename or 'no file'}.", file=sys.stderr)
+        print(f"make {arguments.command}: {sentence(error)}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"make {arguments.command}: interrupted; the next `make up` goes on from here.", file=sys.stderr)
@@ -46,7 +47,8 @@ def _run(arguments: argparse.Namespace) -> None:
         case "status":
             status.status()
         case "push":
-            push(arguments.registry, arguments.tag, printer())
+            with exclusive("push"):
+                push(arguments.registry, arguments.tag, printer())
         case "dev":
             dev.dev(arguments.verb, printer())
         case "build-artifact":

@@ -5,6 +5,8 @@ from tempfile import TemporaryDirectory
 
 from k8s.local import commands, paths
 
+DRAFT = ".making-"
+"""Begins the names of folders that a killed `up` may leave."""
 CA_DAYS, LEAF_DAYS, RENEW_DAYS = 730, 90, 30
 
 # the constraint (RFC 5280 section 4.2.1.10): who trusts this CA trusts it for *.localhost and nothing else
@@ -50,7 +52,7 @@ def _good(certificate: Path) -> bool:
 
 def _make(folder: Path, name: str, subject: str, extensions: str, days: int, *, issuer: str | None) -> None:
     """Write `name`.key and `name`.crt, signed by `issuer` or by itself; both appear whole or not at all."""
-    with TemporaryDirectory(dir=folder) as temporary:
+    with TemporaryDirectory(dir=folder, prefix=DRAFT) as temporary:
         work = Path(temporary)
         key, request, certificate, extension = (work / f"{name}.{end}" for end in ("key", "csr", "crt", "ext"))
         extension.write_text(extensions)

@@ -3,10 +3,11 @@
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from k8s.local import commands, paths
+from k8s.local import commands, docker, paths
 from k8s.local.errors import LocalError
 from k8s.node import cluster as node
 from k8s.node import tools
@@ -48,13 +49,12 @@ class Cluster:
 
 def choose() -> Cluster:
     """The cluster that `KUBE_CONTEXT` names, else the one `up` chose before, else kind, else the node."""
-    context = os.environ.get("KUBE_CONTEXT", "")
-    if context:
-        return _context(context)
+    if os.environ.get("KUBE_CONTEXT"):
+        return _confirmed(named())
     before = remembered()
     if before:
         return before
-    return kind("a Docker engine answers") if _docker_answers() and shutil.which("kind") else _node(_why_node())
+    return kind("a Docker engine answers") if docker.answers() and shutil.which("kind") else _node(_why_node())
 
 
 def remember(cluster: Cluster) -> None:
@@ -91,30 +91,35 @@ def _node(why: str) -> Cluster:
     return Cluster("node", why, node.registry(), node.address(), str(node.kubeconfig()))
 
 
-def _context(context: str) -> Cluster:
-    registry = os.environ.get("REGISTRY", "")
-    if not registry:
-        raise LocalError(
-            f"KUBE_CONTEXT={context} needs REGISTRY= as well: a registry which you may push to and that "
-            "cluster pulls from, such as registry.example.com/team."
-        )
+def named() -> Cluster:
+    """The cluster that KUBE_CONTEXT names; LocalError when the user's kubeconfig has no such context."""
+    context = os.environ.get("KUBE_CONTEXT", "")
     names = commands.run(commands.on_path("kubectl"), "config", "get-contexts", "-o", "name").split()
     if context not in names:
         raise LocalError(f"KUBE_CONTEXT={context} is not in your kubeconfig; it has {', '.join(names) or 'none'}.")
-    return Cluster("context", "KUBE_CONTEXT names it", registry, os.environ.get("EDGE", ""), context=context)
+    registry, edge = os.environ.get("REGISTRY", ""), os.environ.get("EDGE", "")
+    return Cluster("context", "KUBE_CONTEXT names it", registry, edge, context=context)
+
+
+def _confirmed(cluster: Cluster) -> Cluster:
+    """Refuse what somebody's cluster must not get by a slip of the hand: development values."""
+    if not cluster.registry:
+        raise LocalError(
+            f"KUBE_CONTEXT={cluster.context} needs REGISTRY= as well: a registry which you may push to and that "
+            "cluster pulls from, such as registry.example.com/team."
+        )
+    if os.environ.get("DEVELOPMENT_ISSUER") != "accept":
+        raise LocalError(
+            f"This would install the development issuer on {cluster.context}, which gives a token to anybody who "
+            "reaches it. Where nobody else reaches that cluster, say so by DEVELOPMENT_ISSUER=accept; else install "
+            "by `make push` and k8s/environments/production.yaml."
+        )
+    print(f"warning: on {cluster.context} anybody who reaches the issuer gets a token", file=sys.stderr)
+    return cluster
 
 
 def _why_node() -> str:
-    return "a Docker engine answers but kind is not on PATH" if _docker_answers() else "no Docker engine answers"
-
-
-def _docker_answers() -> bool:
-    if not shutil.which("docker"):
-        return False
-    try:
-        return commands.attempt("docker", "info", "--format", "{{.ServerVersion}}", timeout=10).returncode == 0
-    except LocalError:
-        return False  # an engine that takes longer than that does not answer
+    return "a Docker engine answers but kind is not on PATH" if docker.answers() else "no Docker engine answers"
 
 
 def _file() -> Path:

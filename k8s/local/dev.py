@@ -40,7 +40,7 @@ def skaffold(cluster: Cluster, verb: str, progress: Progress) -> tuple[list[str]
         progress("tools: skaffold and helm 3 (built when first asked for: about 5 minutes)")
         environment["PATH"] = f"{_helm3_folder(cluster, progress)}:{environment['PATH']}"
     program = tools.path("skaffold", progress) if cluster.provider == "node" else commands.on_path("skaffold")
-    profile = ["--profile=node"] if not images.with_docker() else []
+    profile = [] if images.with_docker(f"{cluster.registry}/") else ["--profile=node"]
     return [str(program), verb, *profile, *target, f"--namespace={paths.NAMESPACE}", *options], environment
 
 

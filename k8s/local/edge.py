@@ -28,14 +28,17 @@ def open_way(cluster: Cluster, progress: Progress) -> None:
     if cluster.provider == "kind":
         return
     address = cluster.edge or _ingress_address(cluster)
-    routes = [f"{paths.HTTPS_PORT}:{address}:443"]
-    if processes.running(FORWARDER) is None:
+    tls, plain = f"{paths.HTTPS_PORT}:{address}:443", f"{paths.HTTP_PORT}:{address}:80"
+    now = processes.running(FORWARDER)
+    if now is None or now.arguments not in (["forward", tls], ["forward", tls, plain]):
+        close_way()  # it leads to another cluster
+        routes = [tls]
         try:
             preflight.check_port(paths.HTTP_PORT)
         except LocalError as taken:
             progress(f"http://{paths.HOST}:{paths.HTTP_PORT} is not forwarded: {taken}")
         else:
-            routes.append(f"{paths.HTTP_PORT}:{address}:80")
+            routes.append(plain)
         processes.start(FORWARDER, ["forward", *routes], paths.logs() / "forwarder.log")
     _wait_until_listening()
 
@@ -56,6 +59,12 @@ def wait_until_answers() -> None:
                     f"look at the ingress controller's log and at {paths.logs() / 'forwarder.log'}."
                 )
             time.sleep(0.5)
+
+
+def complaint() -> str:
+    """What does not answer as it should at this moment, or ""."""
+    found = [f"{paths.ORIGIN}{path} answers {answer}" for path in PROBES if (answer := _ask(path)) != PROBES[path]]
+    return "; ".join(found)
 
 
 def _ask(path: str) -> str:

@@ -2,15 +2,16 @@
 
 import hashlib
 import os
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from k8s.local import commands, paths
+from k8s.local import commands, docker, paths
 from k8s.local.cluster import KIND_NAME, Cluster
 from k8s.local.errors import LocalError
 from k8s.node import images as buildah
+from k8s.node import paths as node_paths
 from k8s.node.errors import NodeError
+from k8s.node.progress import Progress, silent
 
 BUILD_SECONDS = 1200
 REPOSITORY = "slipway"
@@ -34,15 +35,31 @@ def inputs(service: str, root: Path = paths.ROOT) -> Iterator[Path]:
         yield from sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-def tag(service: str, root: Path = paths.ROOT, *, target: str = "production") -> str:
-    """Twelve hexadecimal digits that change when anything in the image does."""
-    digest = hashlib.sha256(f"{service} {target}\n".encode())
+def tag(service: str, root: Path = paths.ROOT, *, target: str = "production", base: str = "") -> str:
+    """Twelve hexadecimal digits that change when anything in the image does, its `base` included."""
+    digest = hashlib.sha256(f"{service} {target} {base}\n".encode())
     for path in inputs(service, root):
         if not path.exists():
             raise LocalError(f"{path} is missing; the image of {service} is made of it.")
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(root)} {path.stat().st_mode & 0o111 != 0} {content}\n".encode())
     return digest.hexdigest()[:12]
+
+
+def base(registry: str, progress: Progress = silent) -> str:
+    """What names the base of the images for `registry` as it is now, fetched or made when it is missing."""
+    if not with_docker(f"{registry}/"):
+        return buildah.python_id(progress)
+    inspect = ("docker", "image", "inspect", "--format={{.Id}}", buildah.PYTHON)
+    if commands.attempt(*inspect).returncode:
+        commands.run("docker", "pull", "--quiet", buildah.PYTHON, timeout=BUILD_SECONDS)
+    return commands.run(*inspect).strip()
+
+
+def about_base(registry: str) -> str:
+    """The base of the images for `registry`, in words."""
+    known = base(registry)
+    return f"{buildah.PYTHON}, {known}" if with_docker(f"{registry}/") else buildah.about_python()
 
 
 def reference(registry: str, service: str, tag: str) -> str:
@@ -72,7 +89,7 @@ def build(service: str, ref: str, *, target: str = "production") -> None:
     """Build the image of one service as `ref`; raises LocalError with the cause and the log to read."""
     log = paths.logs() / f"build-{service}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    if with_docker():
+    if with_docker(ref):
         commands.run_logged(log, *docker_command(service, ref, target), timeout=BUILD_SECONDS)
         return
     buildah.ensure_python()
@@ -91,28 +108,26 @@ def cause(log: Path) -> str:
 
 def push(ref: str) -> None:
     """Push a built image to the registry in its name."""
-    if with_docker():
+    if with_docker(ref):
         commands.run_logged(paths.logs() / "push.log", "docker", "push", ref, timeout=BUILD_SECONDS)
     else:
         buildah.push(ref)
 
 
 def docker_command(service: str, ref: str, target: str) -> list[commands.Argument]:
-    """The command line that builds one service with Docker."""
-    arguments = {
-        "SERVICE": service,
-        **{name: os.environ[name] for name in INDEX_VARIABLES if name in os.environ},
-    }
+    """The command line that builds one service with Docker.
+
+    Of the package index only the variables' names: Docker reads the values, which may hold a password, from its
+    environment, and no other user of this machine sees them in a list of processes.
+    """
+    given = [f"--build-arg={name}" for name in INDEX_VARIABLES if name in os.environ]
     return ["docker", "build", f"--file={paths.DOCKERFILE}", f"--target={target}", f"--tag={ref}",
-            *_build_args(arguments.items()), paths.ROOT]  # fmt: skip
+            f"--build-arg=SERVICE={service}", *given, paths.ROOT]  # fmt: skip
 
 
-def with_docker() -> bool:
-    """Whether Docker builds here: its engine answers; else buildah does."""
-    if not shutil.which("docker"):
-        return False
-    return commands.attempt("docker", "info", "--format", "{{.ServerVersion}}").returncode == 0
+def with_docker(ref: str = "") -> bool:
+    """Whether Docker builds and pushes `ref`: where its engine answers, and else buildah does.
 
-
-def _build_args(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"--build-arg={name}={value}" for name, value in pairs]
+    Never for the node's registry, which speaks plain HTTP: Docker refuses that without a change of its settings.
+    """
+    return not ref.startswith(f"{node_paths.REGISTRY}/") and docker.answers()

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from k8s.node.paths import home
+
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "slipway"
 VALUES = ROOT / "k8s" / "environments" / "dev.yaml"
@@ -13,23 +15,19 @@ NAMESPACE = "slipway"
 TLS_SECRET = "slipway-tls"  # noqa: S105 - the name of a Secret
 HOST = "slipway.localhost"
 HTTPS_PORT, HTTP_PORT = 8443, 8080
+STATE_VARIABLE = "SLIPWAY_STATE"
 ORIGIN = f"https://{HOST}:{HTTPS_PORT}"
-
-
-def _home(variable: str, default: str) -> Path:
-    value = os.environ.get(variable, "")
-    return Path(value) if value.startswith("/") else Path.home() / default  # relative values are invalid: XDG spec
 
 
 def state() -> Path:
     """What one installation is: its CA, its cluster, pid files. `SLIPWAY_STATE` names another folder."""
-    given = os.environ.get("SLIPWAY_STATE")
-    return Path(given).resolve() if given else _home("XDG_STATE_HOME", ".local/state") / "slipway" / "local"
+    given = os.environ.get(STATE_VARIABLE)
+    return Path(given).resolve() if given else home("XDG_STATE_HOME", ".local/state") / "slipway" / "local"
 
 
 def cache() -> Path:
     """What can be made again: how long steps took, logs of builds. `down` leaves it."""
-    return _home("XDG_CACHE_HOME", ".cache") / "slipway" / "local"
+    return home("XDG_CACHE_HOME", ".cache") / "slipway" / "local"
 
 
 def logs() -> Path:

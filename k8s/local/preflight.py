@@ -1,29 +1,11 @@
-"""What must be true before minutes are spent: free disk, free ports."""
+"""What must be true before minutes are spent: free ports. The node checks the disk by itself."""
 
-import shutil
 import socket
 from pathlib import Path
 
 from k8s.local.errors import LocalError
 
-GIB = 1024**3
-COLD_GIB, WARM_GIB = 14, 3
-"""Go's cache and programs, image archives, the node's data: measured from nothing, and when all is built."""
-
 LISTENING = "0A"  # the state in /proc/net/tcp
-
-
-def check_disk(folder: Path, *, cold: bool) -> None:
-    """Raise LocalError when the file system of `folder` has less free than an `up` takes."""
-    needed = COLD_GIB if cold else WARM_GIB
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free / GIB
-    if free < needed:
-        raise LocalError(
-            f"The disk under {folder} has {free:.1f} GiB free and this needs about {needed} GiB; "
-            "free some space, or name another disk by XDG_CACHE_HOME and XDG_STATE_HOME."
-        )
 
 
 def check_port(port: int) -> None:

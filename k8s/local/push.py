@@ -14,6 +14,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # OCI distribution spec
 def push(registry: str, tag: str, progress: Progress) -> None:
     """Build and push the image of every service as `REGISTRY/slipway/<service>:TAG`; print how to install."""
     check(registry, tag)
+    progress(f"base: {images.about_base(registry)}")
     for service in images.services():
         ref = images.reference(registry, service, tag)
         with step(progress, f"push-{service}", f"image: {ref}"):

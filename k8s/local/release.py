@@ -11,16 +11,25 @@ from typing import Any
 from k8s.local import certificates, commands, diagnosis, paths
 from k8s.local.cluster import Cluster
 from k8s.local.errors import LocalError
+from k8s.node.commands import dying_with_us
 from k8s.node.progress import Progress
 
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS, END_SECONDS = 300, 30
 MANAGER = "slipway-local"
 MINE = {"app.kubernetes.io/managed-by": MANAGER}
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 
 
 def prepare(cluster: Cluster) -> None:
-    """The namespace under the restricted standard, and in it the edge's certificate from the local CA."""
+    """The namespace under the restricted standard, and in it the edge's certificate from the local CA.
+
+    Raises LocalError, before anything is changed, when there is such a namespace and `up` did not make it.
+    """
+    if _owner(cluster) not in (None, MANAGER):
+        raise LocalError(
+            f"There is a namespace {paths.NAMESPACE} which `make up` did not make; nothing in it was changed. "
+            "Delete it if nobody needs it, or name another cluster."
+        )
     certificate, key = certificates.ensure(paths.state())
     objects = [
         {
@@ -37,6 +46,14 @@ def prepare(cluster: Cluster) -> None:
         },
     ]
     apply(cluster, objects)
+
+
+def _owner(cluster: Cluster) -> str | None:
+    """Who manages the namespace: "" when nobody says so, None when there is no namespace."""
+    found = commands.run(*cluster.kubectl("get", "namespace", paths.NAMESPACE, "--ignore-not-found", "-o", "json"))
+    if not found.strip():
+        return None
+    return str(json.loads(found)["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by", ""))
 
 
 def apply(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
@@ -86,6 +103,11 @@ def _deployed(cluster: Cluster) -> str:
     return str(info.get("description", "")) if info.get("status") == "deployed" else ""
 
 
+def state(cluster: Cluster) -> str:
+    """Helm's word for the release: `deployed`, `failed`, `pending-upgrade`, ...; "" when there is none."""
+    return str(_status(cluster).get("status", ""))
+
+
 def _status(cluster: Cluster) -> dict[str, Any]:
     answer = commands.attempt(*cluster.helm("status", paths.RELEASE, "-n", paths.NAMESPACE, "-o", "json"))
     info: dict[str, Any] = json.loads(answer.stdout)["info"] if answer.returncode == 0 else {}
@@ -95,12 +117,19 @@ def _status(cluster: Cluster) -> dict[str, Any]:
 def _recover(cluster: Cluster) -> None:
     """Forget an operation whose helm was killed: helm itself would wait for it for ever.
 
-    Nobody else can be at work: the caller holds this machine's lock, and the cluster is this machine's.
+    On a cluster of this machine nobody else can be at work: the caller holds the lock, and a helm dies with its
+    `up`. On any other somebody may.
     """
-    status = str(_status(cluster).get("status", ""))
-    if status.startswith("pending-"):
-        labels = f"owner=helm,name={paths.RELEASE},status={status}"
-        commands.run(*cluster.kubectl("-n", paths.NAMESPACE, "delete", "secret", "-l", labels))
+    status = state(cluster)
+    if not status.startswith("pending-"):
+        return
+    if cluster.provider == "context":
+        raise LocalError(
+            f"The release {paths.RELEASE} is {status}: another helm is at work on it, or one was killed. Wait for it, "
+            f"or end it by `helm rollback {paths.RELEASE} -n {paths.NAMESPACE}`."
+        )
+    labels = f"owner=helm,name={paths.RELEASE},status={status}"
+    commands.run(*cluster.kubectl("-n", paths.NAMESPACE, "delete", "secret", "-l", labels))
 
 
 def _helm(cluster: Cluster, settings: list[str], stamp: str, progress: Progress) -> None:
@@ -111,16 +140,26 @@ def _helm(cluster: Cluster, settings: list[str], stamp: str, progress: Progress)
         f"--description={stamp}", "--wait", "--wait-for-jobs", f"--timeout={TIMEOUT_SECONDS}s",
     )  # fmt: skip
     with log.open("w") as output:
-        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output)
+        words = [str(part) for part in dying_with_us(command)]  # else it goes on under the next `up`
+        process = subprocess.Popen(words, stdout=output, stderr=output)
         try:
             _watch(cluster, process, progress)
         except BaseException:
-            process.terminate()  # helm marks the release as failed, so that the next `up` can go on
-            process.wait(timeout=30)
+            _end(process)
             raise
     if process.returncode:
         print(diagnosis.report(cluster, paths.NAMESPACE), flush=True)
         raise LocalError(f"helm did not finish: {commands.last_line(log.read_text())}; its log is {log}.")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End helm, which marks the release as failed so that the next `up` can go on; not for ever."""
+    process.terminate()
+    try:
+        process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _watch(cluster: Cluster, process: "subprocess.Popen[bytes]", progress: Progress) -> None:
@@ -141,11 +180,10 @@ def _watch(cluster: Cluster, process: "subprocess.Popen[bytes]", progress: Progr
 
 def uninstall(cluster: Cluster) -> None:
     """Remove the release and its namespace, if the namespace is one that `up` made."""
-    namespace = commands.attempt(*cluster.kubectl("get", "namespace", paths.NAMESPACE, "-o", "json"))
-    if namespace.returncode:
+    owner = _owner(cluster)
+    if owner is None:
         return
-    labels = json.loads(namespace.stdout)["metadata"].get("labels", {})
-    if labels.get("app.kubernetes.io/managed-by") != MANAGER:
+    if owner != MANAGER:
         raise LocalError(f"The namespace {paths.NAMESPACE} is not one that `make up` made; it is left alone.")
     commands.attempt(*cluster.helm("uninstall", paths.RELEASE, "-n", paths.NAMESPACE), timeout=120)
     commands.run(*cluster.kubectl("delete", "namespace", paths.NAMESPACE), timeout=180)

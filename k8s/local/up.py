@@ -1,11 +1,11 @@
 """`make up`: from whatever is there to Slipway answering on this machine; seconds when nothing changed."""
 
 from k8s.local import cluster as clusters
-from k8s.local import edge, images, kind, paths, preflight, release, report
+from k8s.local import edge, images, kind, paths, release, report
 from k8s.local.cluster import Cluster
 from k8s.local.steps import step
 from k8s.node import cluster as node
-from k8s.node import paths as node_paths
+from k8s.node import files
 from k8s.node.progress import Progress
 
 
@@ -27,8 +27,10 @@ def start_cluster(progress: Progress) -> Cluster:
     """Choose the cluster, see that it can work here, and start it where it is ours to start."""
     cluster = clusters.choose()
     progress(f"cluster: {cluster.provider}, because {cluster.why}")
-    preflight.check_disk(node_paths.cache(), cold=not node_paths.cache().exists())
-    if cluster.provider != "kind" or not kind.running():
+    files.claim(paths.state(), paths.STATE_VARIABLE)
+    if cluster.provider == "kind":
+        kind.refuse_foreign()
+    if cluster.provider != "kind" or kind.state() != "running":
         edge.check_ports()
     clusters.remember(cluster)
     if cluster.provider == "node":
@@ -42,7 +44,8 @@ def start_cluster(progress: Progress) -> Cluster:
 
 def deliver_images(cluster: Cluster, progress: Progress) -> dict[str, str]:
     """Build and deliver the images whose inputs changed; the tag of each service's image."""
-    tags = {service: images.tag(service) for service in images.services()}
+    base = images.base(cluster.registry, progress)
+    tags = {service: images.tag(service, base=base) for service in images.services()}
     for service, tag in tags.items():
         ref = images.reference(cluster.registry, service, tag)
         if images.present(cluster, ref):

@@ -1,6 +1,7 @@
 """Running other programs and turning their failures into sentences."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ def logged(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> None:
     """Run a long command with its output in `log`; a failure names the log and shows its end."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +60,12 @@ def logged(
         try:
             code = subprocess.run(
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                cwd=cwd, env=full, check=False,
+                cwd=cwd, env=full, check=False, timeout=timeout_seconds,
             ).returncode  # fmt: skip
         except FileNotFoundError as error:
             raise NodeError(f"{what} failed: {command[0]} is not installed") from error
+        except subprocess.TimeoutExpired as error:
+            raise NodeError(f"{what} did not end within {timeout_seconds:.0f} s: read {log}", tail(log, 20)) from error
     if code:
         end = tail(log, 20)
         why = "the disk is full; free some space" if "no space left on device" in end.lower() else f"exit {code}"
@@ -79,12 +83,24 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def brief(words: Sequence[str], limit: int = 120) -> str:
-    """A command short enough for a sentence."""
-    line = " ".join(words)
+    """A command short enough for a sentence, without folders and without the cluster it names."""
+    named = ("--kubeconfig=", "--kube-context=", "--context=")
+    line = " ".join([Path(words[0]).name, *(word for word in words[1:] if not word.startswith(named))])
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 
 def reason(done: subprocess.CompletedProcess[str]) -> str:
     """The last line a failed program said, which is nearly always the cause."""
-    lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"exit {done.returncode}"
+    return last_line(done.stderr or done.stdout) or f"exit {done.returncode}"
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, without its full stop; "" when none does."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else ""
+
+
+def dying_with_us(command: Sequence[Word]) -> list[Word]:
+    """The command, killed by the kernel when this process ends however it ends, where util-linux is there."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else list(command)

@@ -187,9 +187,9 @@ def _build_python() -> None:
         container = _ask("from", "--name", BASE_CONTAINER, "scratch")
         try:
             _ask("add", "-q", container, root, "/")
-            mounts = package_config.mounts(work, SUITE)
+            given = package_config.apt_options(work, SUITE)
             logged(
-                _buildah("run", "--network=host", *mounts, container, "--", "sh", "-c", UPGRADE),
+                _buildah("run", "--network=host", *given, container, "--", "sh", "-c", UPGRADE),
                 log.with_stem("image-python-upgrade"), "reading Debian's security updates", env=_environment(),
             )  # fmt: skip
             _ask("config", "--cmd", "python3", "--label", f"node.slipway={_python_digest()}",

@@ -8,7 +8,7 @@ from typing import Any
 from k8s.node.commands import run
 from k8s.node.errors import NodeError
 from k8s.node.paths import HOST_IP, HOST_LINK, NAME, NETWORK, NODE_IP, NODE_LINK, SERVICES
-from k8s.node.processes import inside
+from k8s.node.processes import inhabitant, inside
 
 NAMESPACE = Path("/run/netns") / NAME
 BRIDGE_FILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
@@ -47,7 +47,8 @@ def _namespace() -> None:
     if NAMESPACE.exists() and run([*inside(), "true"], check=False).returncode:
         NAMESPACE.unlink()  # a file without a namespace: an `up` was killed between the two
     if not NAMESPACE.exists():
-        run(["ip", "netns", "add", NAME])
+        # the parts may live in one that has lost its name: a new one would leave them and their pods behind
+        run(["ip", "netns", "attach", NAME, str(pid)] if (pid := inhabitant()) else ["ip", "netns", "add", NAME])
 
 
 def _links() -> None:

@@ -37,8 +37,24 @@ def mounts(work: Path, suite: str, environment: Mapping[str, str] = os.environ) 
         options += ["-v", f"{folder}:{INSIDE}/wheels-{number}:ro"]
         config = config.replace(str(folder), f"{INSIDE}/wheels-{number}")
     (given / "pip.conf").write_text(config)
+    return [*options, *_sources(work, suite)]
+
+
+def apt_options(work: Path, suite: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Options of `buildah run` for apt alone: an upgrade replaces the CA file, so nothing is mounted over it."""
+    given = work / "given-apt"
+    given.mkdir()
+    (given / "apt.conf").touch()
+    if ca := ca_file(environment):
+        shutil.copyfile(ca, given / "ca.crt")
+        (given / "apt.conf").write_text(f'Acquire::https::CAInfo "{INSIDE}/ca.crt";\n')
+    variables = [f"--env=APT_CONFIG={INSIDE}/apt.conf", "--env=DEBIAN_FRONTEND=noninteractive"]
+    return ["-v", f"{given}:{INSIDE}:ro", *_sources(work, suite), *variables]
+
+
+def _sources(work: Path, suite: str) -> list[str]:
     (work / "sources.list").write_text(sources(suite, *debian_mirrors()))
-    return [*options, "-v", f"{work}/sources.list:{SOURCES_INSIDE}:ro"]
+    return ["-v", f"{work}/sources.list:{SOURCES_INSIDE}:ro"]
 
 
 def ca_file(environment: Mapping[str, str]) -> Path | None:

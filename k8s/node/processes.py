@@ -53,6 +53,11 @@ def running(part: str) -> int | None:
     return pids[0] if pids else None
 
 
+def inhabitant() -> int | None:
+    """A process of the node, which is in the node's network; None when no part runs."""
+    return next((pid for part, program in SIGNATURES.items() for pid in mains(part, program)), None)
+
+
 def foreign_state() -> Path | None:
     """The state folder of a node that runs from another one than ours; its programs are not ours to end."""
     for part, program in SIGNATURES.items():

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from k8s.local import docker
+
 FAKE = """#!{python}
 import json, os, sys
 with open({calls!r}, "a") as file:
@@ -53,9 +55,14 @@ class Programs:
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """State and cache in the test's own folder; no variable of the developer's reaches the code."""
-    for name in ("KUBE_CONTEXT", "REGISTRY", "EDGE", "KUBECONFIG", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+    for name in (
+        *("KUBE_CONTEXT", "REGISTRY", "EDGE", "KUBECONFIG", "DEVELOPMENT_ISSUER"),
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("SLIPWAY_NODE_STATE", str(tmp_path / "node-state"))
+    docker.answers.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 

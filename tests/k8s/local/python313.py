@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
         given = {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": redis.url}
         chosen = [] if any(each.startswith("tests/") for each in arguments) else SUITES
         command = [*PYTEST, *arguments, *chosen]
-        if images.with_docker():
+        if images.with_docker(REF):
             return subprocess.run(docker_command(command, given), check=False).returncode
         return buildah.run_once(REF, command, given)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from k8s.local import cluster as clusters
+from k8s.local import docker
 from k8s.local.cluster import Cluster, choose
 from k8s.local.errors import LocalError
 from tests.k8s.local.conftest import Programs
@@ -59,6 +60,7 @@ def test_a_named_context_wins_and_its_command_lines_name_it(
     programs.answer("kubectl config get-contexts", "team\nother")
     monkeypatch.setenv("KUBE_CONTEXT", "team")
     monkeypatch.setenv("REGISTRY", "registry.example.com/team")
+    monkeypatch.setenv("DEVELOPMENT_ISSUER", "accept")
 
     chosen = choose()
 
@@ -84,11 +86,39 @@ def test_a_context_that_is_not_there_is_refused_with_those_that_are(
         choose()
 
 
-def test_a_context_without_a_registry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_context_without_a_registry_is_refused(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.add("kubectl")
+    programs.answer("kubectl config get-contexts", "team")
     monkeypatch.setenv("KUBE_CONTEXT", "team")
 
     with pytest.raises(LocalError, match="KUBE_CONTEXT=team needs REGISTRY="):
         choose()
+
+
+def test_somebodys_cluster_gets_the_development_issuer_only_when_that_is_said(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs.add("kubectl")
+    programs.answer("kubectl config get-contexts", "team")
+    monkeypatch.setenv("KUBE_CONTEXT", "team")
+    monkeypatch.setenv("REGISTRY", "registry.example.com/team")
+
+    with pytest.raises(LocalError, match=r"a token to anybody who reaches it.*DEVELOPMENT_ISSUER=accept"):
+        choose()
+    monkeypatch.setenv("DEVELOPMENT_ISSUER", "accept")
+    choose()
+
+    assert "anybody who reaches the issuer gets a token" in capsys.readouterr().err
+
+
+def test_an_engine_that_does_not_answer_in_time_does_not_answer(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.add("docker", "kind")
+    (programs.bin / "docker").write_text("#!/bin/sh\nexec sleep 20\n")
+    monkeypatch.setattr(docker, "ANSWER_SECONDS", 0.2)
+
+    assert choose().provider == "node"
 
 
 def test_the_clusters_of_this_machine_never_use_the_users_kubeconfig(

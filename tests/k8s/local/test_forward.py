@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from k8s.local import forward, paths, preflight, processes
+from k8s.local import edge, forward, paths, preflight, processes
+from k8s.local.cluster import Cluster
 
 
 def free_port() -> int:
@@ -134,3 +135,18 @@ def test_a_number_that_another_process_has_now_is_not_ours() -> None:
     assert processes.running("forwarder") is None
     processes.stop("forwarder")
     assert not file.exists()
+
+
+def test_a_forwarder_to_another_cluster_is_replaced_and_one_to_this_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "HTTPS_PORT", free_port())
+    monkeypatch.setattr(paths, "HTTP_PORT", free_port())
+    pids: list[int] = []
+    for address in ("127.0.0.2", "127.0.0.2", "127.0.0.3"):
+        edge.open_way(Cluster("node", "", edge=address), print)
+        now = processes.running(edge.FORWARDER)
+        assert now is not None
+        assert now.arguments[1] == f"{paths.HTTPS_PORT}:{address}:443"
+        pids.append(now.pid)
+    edge.close_way()
+
+    assert pids[0] == pids[1] != pids[2]

@@ -1,15 +1,20 @@
 """When helm runs and when it does not, and what a user reads when it fails; kubectl and helm are stand-ins."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from k8s.local import cluster as clusters
 from k8s.local import diagnosis, paths, release
 from k8s.local.cluster import Cluster
 from k8s.local.errors import LocalError
+from k8s.node.processes import alive
 from tests.k8s.local.conftest import Programs
 
 CLUSTER = Cluster("context", "", registry="r:5000", context="team")
@@ -96,9 +101,11 @@ def test_an_edit_of_the_chart_changes_the_fingerprint(tmp_path: Path, monkeypatc
 
 
 def test_an_operation_whose_helm_was_killed_is_forgotten_first(tools: Programs) -> None:
-    tools.answer(f"{HELM} status", helm_status("pending-upgrade", "Preparing upgrade"))
+    kind = f"--kubeconfig={paths.kind_kubeconfig()}"
+    tools.answer(f"kubectl {kind} --context=kind-slipway -n slipway get pods", pods(READY))
+    tools.answer(f"helm {kind} --kube-context=kind-slipway status", helm_status("pending-upgrade", "Preparing upgrade"))
 
-    release.install(CLUSTER, TAGS, print)
+    release.install(clusters.kind(""), TAGS, print)
 
     verbs = [" ".join(call) for call in tools.calls]
     deleted = next(
@@ -106,6 +113,50 @@ def test_an_operation_whose_helm_was_killed_is_forgotten_first(tools: Programs) 
     )
     upgraded = next(n for n, call in enumerate(verbs) if " upgrade " in call)
     assert deleted < upgraded
+
+
+def test_on_somebodys_cluster_another_helm_is_never_cut_off(tools: Programs) -> None:
+    tools.answer(f"{HELM} status", helm_status("pending-upgrade", "Preparing upgrade"))
+
+    with pytest.raises(LocalError, match="The release slipway is pending-upgrade: another helm is at work"):
+        release.install(CLUSTER, TAGS, print)
+
+    assert not [call for call in tools.calls if "delete" in call or "upgrade" in call]
+
+
+def test_helm_dies_with_an_up_that_is_killed(tools: Programs, tmp_path: Path) -> None:
+    """Else it goes on under the next `up`, which forgets its operation."""
+    (tools.bin / "helm").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    code = (
+        "import sys; from k8s.local import release; from k8s.local.cluster import Cluster\n"
+        "release._helm(Cluster('context', '', context='team'), [], '', print)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=paths.ROOT) as up:
+        wait_until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text().strip()))
+        helm = int((tmp_path / "pid").read_text())
+        assert alive(helm)
+        up.kill()
+
+    wait_until(lambda: not alive(helm))
+    assert not alive(helm)
+
+
+def test_a_helm_that_does_not_end_when_asked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "END_SECONDS", 0.2)
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as stubborn:
+        assert stubborn.stdout is not None
+        stubborn.stdout.readline()
+
+        release._end(stubborn)
+
+        assert stubborn.returncode == -9
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def test_a_failed_release_shows_the_pod_its_log_and_the_events_and_ends_in_one_sentence(
@@ -151,6 +202,15 @@ def test_the_namespace_that_up_made_goes_with_the_release(tools: Programs) -> No
     release.uninstall(CLUSTER)
 
     assert [call[2] for call in tools.calls if call[2] in ("uninstall", "delete")] == ["uninstall", "delete"]
+
+
+def test_a_namespace_of_somebody_else_is_not_changed_either(tools: Programs) -> None:
+    tools.answer(f"{KUBECTL} get namespace", json.dumps({"metadata": {"name": "slipway"}}))
+
+    with pytest.raises(LocalError, match="a namespace slipway which `make up` did not make; nothing in it was changed"):
+        release.prepare(CLUSTER)
+
+    assert not [call for call in tools.calls if "apply" in call]
 
 
 def test_the_namespace_enforces_the_restricted_standard(tools: Programs, monkeypatch: pytest.MonkeyPatch) -> None:

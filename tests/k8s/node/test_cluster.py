@@ -205,6 +205,20 @@ def test_an_address_of_the_node_on_another_interface_is_taken() -> None:
     assert network.taken(links) == ["172.31.255.2 on docker0"]
 
 
+@pytest.mark.parametrize(("pid", "command"), [(None, "ip netns add slipway"), (7, "ip netns attach slipway 7")])
+def test_a_network_that_lost_its_name_gets_it_back_while_parts_live_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pid: int | None, command: str
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(network, "NAMESPACE", tmp_path / "absent")
+    monkeypatch.setattr(network, "inhabitant", lambda: pid)
+    monkeypatch.setattr(network, "run", lambda words, **_: done.append(" ".join(words)))
+
+    network._namespace()
+
+    assert done == [command]
+
+
 def test_missing_packages_are_found_by_program_and_by_file(tmp_path: Path) -> None:
     (tmp_path / "seccomp.h").write_text("")
     wanted: dict[str, packages.Proof] = {
