@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 log = structlog.get_logger()
 
 DEADLINE_SECONDS = 0.5  # what one question may take, the client's retry included
-QUEUE_SECONDS = 2.0  # how long to wait for one's turn; with Redis silent the pause ends a queue of readers sooner
+QUEUE_SECONDS = 10.0  # how long to wait for one's turn; with Redis silent the pause ends a queue of readers sooner
 
 
 class Breaker:

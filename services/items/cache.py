@@ -44,7 +44,9 @@ LEASE_SECONDS = 3.0  # one reader's time to ask the database; after it another m
 JITTER = 0.2  # lifetimes are shortened by up to this share, so that entries of one moment end apart
 PAUSE_SECONDS = 1.0  # readers leave a Redis that failed alone for this long
 PAUSED_HOLD_SECONDS = 0.1  # a hold is tried in a pause too, but for this long: its writer has the row locked
-WRITERS_PART = 4  # of the client's connections a quarter is kept for writers, whom no crowd of readers holds up
+# who may ask at once, each for a millisecond; together fewer than the client has connections, for it takes a want of
+# them for a Redis that is away. Writers have turns of their own, which no crowd of readers takes
+READERS, WRITERS = 12, 4
 
 
 def key(item_id: UUID) -> str:
@@ -103,11 +105,8 @@ class ItemCache:
         self._metrics = metrics
         self._lifetimes = lifetimes
         self._breaker = Breaker(PAUSE_SECONDS)
-        # together never more than the client has connections: it takes a want of them for a Redis that is away
-        connections = redis.connection_pool.max_connections
-        writers = max(1, connections // WRITERS_PART)
-        self._writers = Line(self._breaker, writers)
-        self._readers = Line(self._breaker, connections - writers)
+        self._readers = Line(self._breaker, READERS)
+        self._writers = Line(self._breaker, WRITERS)
         self._find = redis.register_script(scripts.FIND)
         self._fill = redis.register_script(scripts.FILL)
         self._give_back = redis.register_script(scripts.GIVE_BACK)

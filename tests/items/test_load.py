@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -13,16 +14,16 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from services.common.redis import open_redis
-from services.items import breaker
-from services.items.cache import CacheMetrics, ItemCache, Lifetimes, key
-from services.items.main import create_app
+from services.common.redis import MAX_CONNECTIONS, open_redis
+from services.items import breaker, main
+from services.items.cache import READERS, WRITERS, CacheMetrics, ItemCache, Lifetimes, key
 from tests.items.conftest import Caller, MakeSettings, caller_of
 from tests.items.waits import until
 from tests.support.clients import app_client
 from tests.support.tokens import Issuer
 
 CROWD = 300
+PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -42,16 +43,24 @@ class Replica:
         await until(busy, lambda count: count == 0)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is slow to answer must not look like a crowd: only what crowds do is left to see."""
+    monkeypatch.setattr(breaker, "DEADLINE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(breaker, "QUEUE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(main, "open_redis", partial(open_redis, timeout_seconds=PATIENCE_SECONDS))
+
+
 @pytest.fixture
 async def replica(make_settings: MakeSettings, issuer: Issuer) -> AsyncGenerator[Replica]:
-    app = create_app(make_settings())
+    app = main.create_app(make_settings())
     async with app_client(app, limits=httpx2.Limits(max_connections=CROWD)) as client:
         yield Replica(app, caller_of(client, issuer))
 
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncGenerator[Redis]:
-    async with open_redis(SecretStr(redis_url)) as client:
+    async with open_redis(SecretStr(redis_url), timeout_seconds=PATIENCE_SECONDS) as client:
         yield client
 
 
@@ -69,12 +78,16 @@ async def test_a_crowd_of_reads_of_cached_items_is_served_from_the_cache(replica
     for item in items:
         await replica.alice.get(item)
 
-    reads = [replica.alice.ask("GET", f"/{items[n % 10]}", timeout=60) for n in range(CROWD)]
+    reads = [replica.alice.ask("GET", f"/{items[n % 10]}", timeout=PATIENCE_SECONDS) for n in range(CROWD)]
     answers = await asyncio.gather(*reads)
 
     assert {answer.status_code for answer in answers} == {200}
     assert replica.metric("items_cache_requests_total", result="skipped") == 0
     assert replica.metric("items_cache_requests_total", result="hit") == CROWD
+
+
+def test_those_who_may_ask_at_once_never_want_more_connections_than_there_are() -> None:
+    assert READERS + WRITERS <= MAX_CONNECTIONS
 
 
 async def test_more_questions_than_connections_wait_for_their_turn(cache: ItemCache) -> None:
