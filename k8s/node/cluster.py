@@ -67,6 +67,7 @@ def up(progress: Progress = silent) -> None:
 def _prepare(progress: Progress) -> None:
     """All that can fail for a reason of this machine's comes first: a cold build takes many minutes."""
     _refuse_foreign_node()
+    tools.check_go()
     disk.check(needs())
     files.claim(paths.state(), paths.STATE_VARIABLE)
     packages.ensure(progress, packages.TO_RUN, packages.TO_BUILD, packages.FOR_IMAGES)

@@ -198,6 +198,12 @@ def go_version(module: str = "") -> str:
     return version
 
 
+def check_go() -> None:
+    """Raise NodeError now, not after other work, when Go is missing or too old for what `up` builds."""
+    for module in sorted({tool.module for tool in NODE.values()}):
+        go_version(module)
+
+
 def required_go(module: str = "") -> str:
     """The `go` line of a module; that of one which is not built asks nothing of anybody."""
     lines = (source(module) / "go.mod").read_text().splitlines()

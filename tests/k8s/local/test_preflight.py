@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from k8s.local import __main__ as command_line
 from k8s.local import preflight
 from k8s.local.errors import LocalError
 from k8s.local.lock import exclusive
@@ -33,3 +34,15 @@ def test_a_second_command_is_refused_with_the_name_of_the_first() -> None:
 
     with exclusive("down"):
         pass
+
+
+@pytest.mark.parametrize("words", [["up"], ["down"], ["dev"], ["push", "--registry", "r.example.com", "--tag", "1"]])
+def test_every_command_that_changes_or_builds_something_waits_for_its_turn(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["k8s.local", *words])
+
+    with exclusive("up"):
+        assert command_line.main() == 1
+
+    assert f"make {words[0]}: `make up` (pid {os.getpid()}) is at work on this cluster" in capsys.readouterr().err

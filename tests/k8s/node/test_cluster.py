@@ -88,7 +88,7 @@ def test_each_file_system_needs_what_its_folders_need_together(monkeypatch: pyte
 def test_what_can_fail_for_this_machine_comes_before_the_long_build(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     for module, name in (
-        (disk, "check"), (packages, "ensure"), (network, "check_kernel"), (network, "prepare"),
+        (tools, "check_go"), (disk, "check"), (packages, "ensure"), (network, "check_kernel"), (network, "prepare"),
         (network, "check_filters"), (archives, "fetch"), (tools, "build"), (pki, "prepare"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, lambda *_, word=f"{module.__name__}.{name}", **__: done.append(word))
@@ -102,8 +102,8 @@ def test_what_can_fail_for_this_machine_comes_before_the_long_build(monkeypatch:
     cluster.up()
 
     assert [word.removeprefix("k8s.node.") for word in done] == [
-        "disk.check", "packages.ensure", "network.check_kernel", "network.prepare", "network.check_filters",
-        "archives.fetch", "tools.build", "pki.prepare",
+        "tools.check_go", "disk.check", "packages.ensure", "network.check_kernel", "network.prepare",
+        "network.check_filters", "archives.fetch", "tools.build", "pki.prepare",
     ]  # fmt: skip
 
 
