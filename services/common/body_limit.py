@@ -15,7 +15,7 @@ CLOSE = {"Connection": "close"}
 
 
 class BodyLimit:
-    """Refuses bodies over a size (413), announced or chunked, those that arrive too slowly (408), and packed ones (415).
+    """Refuses bodies over a size (413), announced or chunked, that arrive too slowly (408), or are packed (415).
 
     After a refusal the server takes a little more of the body in, so that the client reads why.
     """

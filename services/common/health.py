@@ -23,6 +23,7 @@ class Snapshot:
 
     ready: bool = False
     checks: Mapping[str, str] = field(default_factory=dict)
+    taken_at: float = float("inf")
 
 
 class Health:
@@ -34,7 +35,7 @@ class Health:
         self._beat_at = clock()
         self._snapshot = Snapshot(checks={"startup": "not finished"})
         self._checks: Mapping[str, Check] = {}
-        self._passed: frozenset[str] = frozenset()
+        self._started = False  # every check has passed in one and the same round
         self.lag_seconds = 0.0
         self.draining = False
 
@@ -51,13 +52,16 @@ class Health:
     def readiness(self) -> Snapshot:
         """Whether requests should be sent here: the start is finished, no drain has begun, the loop turns.
 
-        A check counts until it has passed once. What all pods share (Postgres, the keys of auth) would take all of them
-        out at once when it goes away, and clients would get the edge's error instead of our stated one.
+        The checks count until all have passed at once. What all pods share (Postgres, the keys of auth) would take all
+        of them out together when it goes away, and clients would get the edge's error instead of our stated one.
         """
         if self.draining:
             return Snapshot(ready=False, checks={"draining": "shutting down"})
         if self.silent_seconds > STALE_SECONDS:
             return Snapshot(ready=False, checks={"loop": f"has not turned for {self.silent_seconds:.0f} s"})
+        age = self._clock() - self._snapshot.taken_at
+        if age > STALE_SECONDS:
+            return Snapshot(ready=False, checks={"checks": f"have not run for {age:.0f} s"})
         return self._snapshot
 
     @asynccontextmanager
@@ -95,11 +99,20 @@ class Health:
         """One round: all checks at once, each with its own timeout."""
         results = await asyncio.gather(*(_outcome(check) for check in self._checks.values()))
         found = dict(zip(self._checks, results, strict=True))
-        self._passed |= {name for name, result in found.items() if result == "ok"}
-        snapshot = Snapshot(ready=self._passed >= found.keys(), checks=found)
-        if snapshot != self._snapshot:
-            log.info("readiness_changed", ready=snapshot.ready, checks=dict(snapshot.checks))
-        self._snapshot = snapshot
+        self._started = self._started or all(result == "ok" for result in results)
+        self._tell(found)
+        self._snapshot = Snapshot(ready=self._started, checks=found, taken_at=self._clock())
+
+    def _tell(self, found: Mapping[str, str]) -> None:
+        before = self._snapshot
+        for name, result in found.items():
+            was = before.checks.get(name)
+            if result == "ok" and was not in {None, "ok"}:
+                log.info("check_recovered", check=name)
+            elif result not in {"ok", was}:
+                log.warning("check_failed", check=name, reason=result)
+        if self._started != before.ready:
+            log.info("readiness_changed", ready=self._started)
 
 
 async def _outcome(check: Check) -> str:

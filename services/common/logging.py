@@ -4,17 +4,19 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import MutableMapping
+import traceback
+from collections.abc import Iterator, MutableMapping
 from typing import Any, cast
 
 import orjson
 import structlog
 from opentelemetry import trace
 from structlog.contextvars import merge_contextvars
-from structlog.typing import Processor, WrappedLogger
+from structlog.typing import ExcInfo, Processor, WrappedLogger
 
 EventDict = MutableMapping[str, Any]
 FIRST_FIELDS = ("timestamp", "level", "service", "event", "request_id", "trace_id")
+DRIVER_MODULES = ("asyncpg.", "sqlalchemy.dialects.")
 QUIET = {
     "uvicorn.access": "WARNING",
     "httpx2": "WARNING",
@@ -77,7 +79,7 @@ def configure_logging(service: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_service,
         add_trace_id,
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_format_exc_info),
         render,
     ]
     structlog.configure(
@@ -92,6 +94,29 @@ def configure_logging(service: str, level: str) -> None:
     for name, quiet in QUIET.items():
         logging.getLogger(name).setLevel(max(logging.getLevelName(quiet), logging.getLevelName(level)))
     logging.captureWarnings(capture=True)
+
+
+def exception_text(error: BaseException) -> str:
+    """The stack of an error, without what the database's errors quote: rows and values."""
+    text = "".join(traceback.format_exception(error))
+    for link in _chain(error):
+        origin = getattr(link, "orig", None)  # SQLAlchemy's, of an error of the driver's
+        if (origin or type(link).__module__.startswith(DRIVER_MODULES)) and str(link):
+            text = text.replace(str(link), f"SQLSTATE {getattr(origin or link, 'sqlstate', None)}")
+    return text
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those it came from, the longest message first: one often quotes the next."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return iter(sorted(found, key=lambda link: -len(str(link))))
+
+
+def _format_exc_info(exc_info: ExcInfo) -> str:
+    return exception_text(exc_info[1]).rstrip("\n")
 
 
 def add_trace_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Gauge, Info, Metric
+from prometheus_client import CollectorRegistry, Gauge, Info, Metric, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -52,6 +52,7 @@ def metrics_middleware(registry: CollectorRegistry) -> list[Middleware]:
 
 def process_registry(service: str, version: str, health: Health) -> CollectorRegistry:
     """A registry with what every process tells: build, memory, collections, lag of the loop."""
+    disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each, that nobody asks
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)

@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 from services.common.addresses import client_address
 from services.common.exceptions import retry_soon
 from services.common.health import Health
+from services.common.logging import exception_text
 from services.common.problems import problem
 from services.common.settings import Network
 
@@ -107,6 +108,7 @@ class LastResort:
             await problem(scope, 503, headers={"Retry-After": str(retry_soon())})(scope, receive, send)
         except Exception as error:
             log.exception("request_failed", method=scope["method"], handler=_handler(scope))
-            trace.get_current_span().record_exception(error)
+            told = {"exception.message": type(error).__name__, "exception.stacktrace": exception_text(error)}
+            trace.get_current_span().record_exception(error, attributes=told)
             if not started:
                 await problem(scope, 500)(scope, receive, send)

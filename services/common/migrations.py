@@ -2,12 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
-import asyncpg  # type: ignore[import-untyped]
 import structlog
 from alembic import command, context
 from alembic.config import Config
@@ -16,11 +15,12 @@ from sqlalchemy import Connection, MetaData, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from services.common.apart import Apart
+from services.common.postgres import IS_APPLIED, AwayError, connect_postgres
 from services.common.settings import MigrationSettings
 
 LOCK = 7_463_982_015  # any number, the same for ever; advisory locks count for one database
 LOCK_POLL_SECONDS = 0.5
-CONNECT_TIMEOUT_SECONDS = 3
 HISTORY = """
 CREATE TABLE IF NOT EXISTS schema_history (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -44,9 +44,15 @@ BEGIN
     END LOOP;
 END $$""")
 RECORD = text("INSERT INTO schema_history (revision, status, reason) VALUES (:revision, :status, :reason)")
-APPLIED = text("SELECT 1 FROM schema_history WHERE revision = :revision AND status = 'applied' LIMIT 1")
+
+WATCH_SECONDS = 5.0
+SILENT_SECONDS = 60.0  # without an answer to anybody the server is taken for gone
 
 log = structlog.get_logger()
+
+
+class GaveUpError(Exception):
+    """The database, or the turn to migrate it, did not come in time."""
 
 
 def head(package: str) -> str:
@@ -82,8 +88,8 @@ async def migrate(settings: MigrationSettings, package: str) -> int:
     engine = _engine(settings)
     try:
         async with _connected(engine, settings) as connection, _locked(connection, settings):
-            await _migrate_once(connection, package, target)
-    except TimeoutError as error:
+            await _while_there(_migrate_once(connection, package, target), settings)
+    except GaveUpError as error:
         log.error("migration_gave_up", head=target, reason=str(error))  # noqa: TRY400 - the stack tells nothing
         return 1
     except Exception as error:
@@ -99,7 +105,7 @@ async def migrate(settings: MigrationSettings, package: str) -> int:
 async def _migrate_once(connection: AsyncConnection, package: str, target: str) -> None:
     await connection.execute(text(HISTORY))
     await connection.commit()
-    done = (await connection.execute(APPLIED, {"revision": target})).first()
+    done = (await connection.exec_driver_sql(IS_APPLIED, (target,))).first()
     await connection.commit()
     if done:
         log.info("migration_not_needed", head=target)
@@ -117,7 +123,7 @@ async def _record_failure(engine: AsyncEngine, settings: MigrationSettings, targ
         async with _connected(engine, settings) as connection:
             await connection.execute(RECORD, {"revision": target, "status": "failed", "reason": reason})
             await connection.commit()
-    except (TimeoutError, exc.DBAPIError) as error:
+    except (GaveUpError, AwayError, exc.DBAPIError) as error:
         log.warning("failure_not_recorded", head=target, reason=_reason(error))
 
 
@@ -133,42 +139,71 @@ def _config(package: str) -> Config:
     return config
 
 
+async def _while_there(work: Coroutine[Any, Any, None], settings: MigrationSettings) -> None:
+    """Do the work for as long as the server answers others: a statement may take hours, a vanished server for ever."""
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_until_silent(settings))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        finished = working.done()
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.wait({working, watching})
+    if not finished:
+        raise AwayError(f"the server has not answered for {SILENT_SECONDS:g} s")
+    await working
+
+
+async def _until_silent(settings: MigrationSettings) -> None:
+    apart = Apart(lambda: _connect_driver(settings))
+    answered_at = time.monotonic()
+    try:
+        while time.monotonic() - answered_at < SILENT_SECONDS:
+            with suppress(Exception):  # whatever it is, it is no answer
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await apart.fetchval("SELECT 1")
+                answered_at = time.monotonic()
+            await asyncio.sleep(WATCH_SECONDS)
+    finally:
+        apart.close()
+
+
 def _reason(error: Exception) -> str:
+    """What went wrong, without the DETAIL: it quotes rows."""
+    if isinstance(error, AwayError):
+        return str(error)[:2000]
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
-    return f"{type(origin).__name__}: {origin}"[:2000]
+    return f"{type(origin).__name__}: {origin}".partition("\nDETAIL:")[0][:2000]
+
+
+async def _connect_driver(settings: MigrationSettings) -> Any:
+    # an ALTER that waits for a long query makes everybody wait behind it: rather give up and try again
+    lock_timeout = str(int(settings.database_lock_timeout_seconds * 1000))
+    return await connect_postgres(settings, "migrations", {"lock_timeout": lock_timeout, "statement_timeout": "0"})
 
 
 def _engine(settings: MigrationSettings) -> AsyncEngine:
-    server_settings = {
-        "application_name": "migrations",
-        # an ALTER that waits for a long query makes everybody wait behind it: rather give up and try again
-        "lock_timeout": str(int(settings.database_lock_timeout_seconds * 1000)),
-        "statement_timeout": "0",
-        "timezone": "UTC",
-    }
-
-    async def connect() -> Any:
-        return await asyncpg.connect(
-            settings.database_url.get_secret_value(),
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            server_settings=server_settings,
-        )
-
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: _connect_driver(settings),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
 
 
 @asynccontextmanager
 async def _connected(engine: AsyncEngine, settings: MigrationSettings) -> AsyncGenerator[AsyncConnection]:
-    """Wait for the server, the database, the login and its role; raises TimeoutError with the last reason."""
+    """Wait for the server, the database, the login and its role; raises GaveUpError with the last reason."""
     deadline = time.monotonic() + settings.database_wait_seconds
     while True:
         try:
             connection = await _connect(engine, settings.database_owner_role)
             break
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, exc.DBAPIError) as error:
+        except (AwayError, exc.DBAPIError) as error:
             reason = _reason(error)
             if time.monotonic() > deadline:
-                raise TimeoutError(
+                raise GaveUpError(
                     f"the database was not there within {settings.database_wait_seconds:g} s: {reason}"
                 ) from error
             log.info("database_awaited", reason=reason)
@@ -199,7 +234,7 @@ async def _locked(connection: AsyncConnection, settings: MigrationSettings) -> A
     while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
         await connection.commit()
         if time.monotonic() > deadline:
-            raise TimeoutError(f"another migrator held the lock for {settings.database_wait_seconds:g} s")
+            raise GaveUpError(f"another migrator held the lock for {settings.database_wait_seconds:g} s")
         log.info("migration_lock_awaited")
         await asyncio.sleep(LOCK_POLL_SECONDS)
     await connection.commit()
@@ -207,7 +242,7 @@ async def _locked(connection: AsyncConnection, settings: MigrationSettings) -> A
         yield
     finally:
         # a connection that was lost has freed it already
-        with suppress(exc.DBAPIError, exc.InvalidRequestError):
+        with suppress(AwayError, exc.StatementError, exc.InvalidRequestError):
             await connection.rollback()
             await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
             await connection.commit()

@@ -1,63 +1,64 @@
 """Postgres: a bounded pool, sessions, and what its failures mean to a client."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
 import asyncpg  # type: ignore[import-untyped]
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Gauge
-from sqlalchemy import event, exc, text
+from sqlalchemy import event, exc
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.common.apart import Apart
 from services.common.exceptions import UnavailableError, UnprocessableError
+from services.common.failures import Failures
 from services.common.settings import PostgresSettings
 
 CONNECT_TIMEOUT_SECONDS = 3
 RECYCLE_SECONDS = 1800
 
+APART, FAILURES = "apart", "failures"  # what an engine carries along, as execution options
+IS_APPLIED = "SELECT 1 FROM schema_history WHERE revision = $1 AND status = 'applied' LIMIT 1"
+
 SessionMaker = async_sessionmaker[AsyncSession]
 
 
+class AwayError(Exception):
+    """Postgres cannot be reached, or does not answer any more: what failed stands in its cause."""
+
+
 @asynccontextmanager
-async def open_postgres(
-    settings: PostgresSettings, registry: CollectorRegistry | None = None
-) -> AsyncGenerator[AsyncEngine]:
+async def open_postgres(settings: PostgresSettings, registry: CollectorRegistry) -> AsyncGenerator[AsyncEngine]:
     """An engine whose pool never holds more than `database_pool_size` connections. Connects when first asked.
 
-    With a registry, gauges tell how many there may be and how many are at work.
+    One connection more serves the readiness checks. Gauges tell how many there may be and how many are at work.
     """
-    engine = create_engine(settings)
-    if registry is not None:
-        _watch(engine, registry)
+    engine = create_engine(settings, registry)
+    _watch(engine, registry)
     try:
         yield engine
     finally:
         await engine.dispose()
 
 
-def create_engine(settings: PostgresSettings) -> AsyncEngine:
+def create_engine(settings: PostgresSettings, registry: CollectorRegistry | None = None) -> AsyncEngine:
     """The engine of `open_postgres`. asyncpg reads the URL by itself, `sslmode` and `sslrootcert` included."""
-    dsn = settings.database_url.get_secret_value()
     timeout = settings.database_statement_timeout_seconds
     server_settings = {
-        "application_name": settings.service_name,
         "statement_timeout": str(int(timeout * 1000)),
         "idle_in_transaction_session_timeout": str(int(timeout * 2000)),
-        "timezone": "UTC",
         "jit": "off",
     }
 
-    async def connect() -> Any:
-        return await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=timeout + 1,  # the server's own limit comes first; this one is for a server gone silent
-            server_settings=server_settings,
-        )
+    async def connect(purpose: str = "") -> Any:
+        # the server's own limit comes first; this one is for a server gone silent
+        return await connect_postgres(settings, settings.service_name + purpose, server_settings, timeout + 1)
 
+    apart = Apart(lambda: connect(" checks"))
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
@@ -66,9 +67,29 @@ def create_engine(settings: PostgresSettings) -> AsyncEngine:
         pool_timeout=settings.database_pool_timeout_seconds,
         pool_recycle=RECYCLE_SECONDS,
         pool_use_lifo=True,
+        hide_parameters=True,  # in the messages of its errors
+        execution_options={APART: apart, FAILURES: Failures(registry)},
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "handle_error", _name_silence)
+    event.listen(engine.sync_engine, "engine_disposed", lambda _: apart.close())
     return engine
+
+
+async def connect_postgres(
+    settings: PostgresSettings, name: str, server_settings: Mapping[str, str], command_timeout: float | None = None
+) -> Any:
+    """Connect with the driver; `name` is what the server's views call this client. Raises AwayError."""
+    own = {"application_name": name, "timezone": "UTC", **server_settings}
+    try:
+        return await asyncpg.connect(
+            settings.database_url.get_secret_value(),
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=command_timeout,
+            server_settings=own,
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise AwayError(f"{type(error).__name__}: {error}") from error
 
 
 def _watch(engine: AsyncEngine, registry: CollectorRegistry) -> None:
@@ -90,6 +111,13 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
         raise exc.InvalidatePoolError("closed by the server")
 
 
+def _name_silence(context: ExceptionContext) -> None:
+    """Tell a time-out or a broken connection of a statement from one of the endpoint's own."""
+    error = context.original_exception
+    if isinstance(error, OSError | TimeoutError):
+        raise AwayError(type(error).__name__) from error
+
+
 def session_maker(engine: AsyncEngine) -> SessionMaker:
     """Sessions that keep loaded values after the commit."""
     return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
@@ -97,7 +125,11 @@ def session_maker(engine: AsyncEngine) -> SessionMaker:
 
 async def get_session(request: Request) -> AsyncGenerator[AsyncSession]:
     """One session a request; what was not committed is rolled back."""
-    with translated():
+    engine: AsyncEngine = request.state.session_maker.kw["bind"]
+    options = engine.get_execution_options()
+    with translated(options[FAILURES]):
+        if options[APART].away:
+            raise AwayError("as the readiness check has found")
         async with request.state.session_maker() as session:
             yield session
 
@@ -107,63 +139,69 @@ SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 async def ping(engine: AsyncEngine) -> None:
-    """Ask the server something; raises when it does not answer. A pool that is all at work is answer enough."""
-    if _is_busy(engine):
-        return
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
+    """Ask the server something over the connection of its own; raises when it does not answer."""
+    await engine.get_execution_options()[APART].fetchval("SELECT 1")
 
 
 async def check_migrated(engine: AsyncEngine, head: str) -> None:
-    """Raise unless `head` was applied. A database that is further on is fine: it lists this head too.
-
-    A pool that is all at work is not asked: a pod that is busy must not leave the load to the others.
-    """
-    if _is_busy(engine):
-        return
-    statement = text("SELECT 1 FROM schema_history WHERE revision = :head AND status = 'applied' LIMIT 1")
-    async with engine.connect() as connection:
-        if (await connection.execute(statement, {"head": head})).first() is None:
-            raise LookupError(f"revision {head} is not applied yet")
-
-
-def _is_busy(engine: AsyncEngine) -> bool:
-    pool = _pool(engine)
-    return pool.checkedout() >= pool.size()
+    """Raise unless `head` was applied. A database that is further on is fine: it lists this head too."""
+    apart: Apart = engine.get_execution_options()[APART]
+    if await apart.fetchval(IS_APPLIED, head) is None:
+        raise LookupError(f"revision {head} is not applied yet")
 
 
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 # connection, login, no such database, resources, operator (shutting down, starting up, cancelled by timeout)
 AWAY_CLASSES = ("08", "28", "3D", "53", "57")
 TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "25006"})  # serialisation, deadlock, lock timeout, read-only standby
+OLDER = frozenset({"42P01", "42703"})  # no such table, no such column: a schema restored from before a migration
 UNUSABLE = frozenset({"22021", "22P05", "22003"})  # NUL, a character that the encoding lacks, a number too large
 
 
 @contextmanager
-def translated() -> Generator[None]:
-    """Say what a failure of Postgres means to the client: 503 when it is away, 422 for values it cannot hold."""
+def translated(failures: Failures) -> Generator[None]:
+    """Say what a failure of Postgres means to the client: 503 when it is away, 422 for values it cannot hold.
+
+    Only errors of the database are: an endpoint's own OSError is its own.
+    """
     try:
         yield
     except exc.TimeoutError as error:
+        failures.failed("busy", error)
         raise UnavailableError("All database connections are busy") from error
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except AwayError as error:
+        failures.failed("away", error.__cause__ or error, _sqlstate(error.__cause__))
         raise UnavailableError("The database does not answer") from error
-    except exc.DBAPIError as error:
-        raise _meaning(error) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        failures.failed("away", error, _sqlstate(error))
+        raise UnavailableError("The database does not answer") from error
+    except exc.StatementError as error:
+        reason, meaning = _meaning(error)
+        if reason:
+            failures.failed(reason, error.orig or error, _sqlstate(error.orig))
+        raise meaning from error
 
 
-def _meaning(error: exc.DBAPIError) -> Exception:
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    if error.connection_invalidated or state.startswith(AWAY_CLASSES):
-        return UnavailableError("The database does not answer")
+def _sqlstate(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlstate", None)
+
+
+def _meaning(error: exc.StatementError) -> tuple[str, Exception]:
+    """The reason to count it under, none for what the client did, and what to raise."""
+    state = _sqlstate(error.orig) or ""
+    lost = isinstance(error.orig, AwayError) or (isinstance(error, exc.DBAPIError) and error.connection_invalidated)
+    if lost or state.startswith(AWAY_CLASSES):
+        return "away", UnavailableError("The database does not answer")
     if state in TRY_AGAIN:
-        return UnavailableError("The database was busy with a conflicting change")
+        return "conflict", UnavailableError("The database was busy with a conflicting change")
+    if state in OLDER:
+        return "schema", UnavailableError("The database is not at this version's schema")
     if state in UNUSABLE or isinstance(_encoding_error(error), OverflowError | UnicodeEncodeError):
-        return UnprocessableError("A value holds what cannot be stored")
-    return error
+        return "", UnprocessableError("A value holds what cannot be stored")
+    return "error", error
 
 
-def _encoding_error(error: exc.DBAPIError) -> BaseException | None:
+def _encoding_error(error: exc.StatementError) -> BaseException | None:
     """Why asyncpg could not encode an argument, below the classes that wrap it."""
     driver_error = error.orig.__cause__ if error.orig else None
     return driver_error.__cause__ if driver_error else None

@@ -18,7 +18,7 @@ from pydantic_settings import SettingsError
 from services.common.logging import configure_logging
 from services.common.management import ManagementServer
 from services.common.server import Server, listen, server_config
-from services.common.settings import MigrationSettings, ProcessSettings, ServiceSettings, sentences
+from services.common.settings import MigrationSettings, ProcessSettings, ServiceSettings, sentences, wrong_tracing
 
 END_FAILED = 1
 WRONG_SETTINGS = 2
@@ -83,6 +83,9 @@ def read_settings(settings: type[S]) -> S:
 def serve(name: str, create_app: Callable[[Any], FastAPI], settings_class: type[ServiceSettings]) -> int:
     """Serve until drained. Returns the exit code: 0 after a clean drain."""
     settings = read_settings(settings_class)
+    if wrong := wrong_tracing():
+        print(*wrong, sep="\n", file=sys.stderr)  # noqa: T201 - as other wrong variables
+        return WRONG_SETTINGS
     configure_logging(name, settings.log_level)
     app = create_app(settings)
     try:

@@ -195,6 +195,20 @@ def tracing_wanted(environ: Mapping[str, str] = os.environ) -> bool:
     return bool(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
 
+def wrong_tracing(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each OTEL_* variable that asks for what is not in the image."""
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"
+    if exporter not in {"otlp", "none"}:
+        return [f"OTEL_TRACES_EXPORTER={exporter} is not offered; otlp or none would be right."]
+    if not tracing_wanted(environ):
+        return []
+    return [
+        f"{name}={environ[name]} is not offered; http/protobuf would be right."
+        for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        if environ.get(name, "").strip() not in {"", "http/protobuf"}
+    ]
+
+
 def sentences(error: ValidationError) -> list[str]:
     """One sentence for each wrong variable, naming it in capitals and never its value."""
     return [_sentence(str(e["loc"][0]).upper() if e["loc"] else "", e["type"], e["msg"]) for e in error.errors()]

@@ -143,6 +143,8 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
     session_id, token_id = claims.get("sid"), claims.get("jti")
     if not isinstance(subject, str) or not subject or not isinstance(client_id, str):
         raise InvalidTokenError("names no subject or no client")
+    if "\0" in subject or not _is_text(subject):  # no database takes it
+        raise InvalidTokenError("names a subject that is no text")
     if not isinstance(scope or "", str) or not isinstance(roles or [], list):
         raise InvalidTokenError("scope or roles are not as they should be")
     if not isinstance(session_id, str | None) or not isinstance(token_id, str | None):
@@ -155,3 +157,12 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         session_id=session_id,
         token_id=token_id,
     )
+
+
+def _is_text(value: str) -> bool:
+    """JSON can spell half a character (a lone surrogate), which UTF-8 cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -13,14 +13,17 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Status
+
+from services.common.logging import DRIVER_MODULES
 
 FLUSH_SECONDS = 3
 
 
 class MaskingExporter(SpanExporter):
-    """Leaves out what follows the `?` of any address: codes and tokens stand there."""
+    """Leaves out what follows the `?` of any address, and what the database's errors say: secrets and rows."""
 
     QUERIES = frozenset({"url.query"})
     ADDRESSES = frozenset({"url.full", "http.url", "http.target"})
@@ -43,7 +46,8 @@ class MaskingExporter(SpanExporter):
 
     def _masked(self, span: ReadableSpan) -> ReadableSpan:
         attributes = span.attributes or {}
-        if not attributes.keys() & (self.QUERIES | self.ADDRESSES):
+        quotes = any(map(_is_of_database, span.events))
+        if not quotes and not attributes.keys() & (self.QUERIES | self.ADDRESSES):
             return span
         return ReadableSpan(
             name=span.name,
@@ -51,10 +55,10 @@ class MaskingExporter(SpanExporter):
             parent=span.parent,
             resource=span.resource,
             attributes=self._without_queries(attributes),
-            events=span.events,
+            events=[_without_message(event) if _is_of_database(event) else event for event in span.events],
             links=span.links,
             kind=span.kind,
-            status=span.status,
+            status=Status(span.status.status_code) if quotes else span.status,
             start_time=span.start_time,
             end_time=span.end_time,
             instrumentation_scope=span.instrumentation_scope,
@@ -66,6 +70,17 @@ class MaskingExporter(SpanExporter):
             for name, value in attributes.items()
             if name not in self.QUERIES
         }
+
+
+def _is_of_database(event: Event) -> bool:
+    kind = (event.attributes or {}).get("exception.type")
+    return isinstance(kind, str) and kind.startswith((*DRIVER_MODULES, "sqlalchemy.exc."))
+
+
+def _without_message(event: Event) -> Event:
+    attributes = event.attributes or {}
+    kept = {name: attributes[name] for name in attributes if name == "exception.type"}
+    return Event(event.name, kept, event.timestamp)
 
 
 def install(app: FastAPI, service: str) -> TracerProvider:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
+from tests.support import waits
 from tests.support.clients import Process, service_process
 
 SAMPLE = "tests.common.sample"
@@ -59,12 +60,8 @@ async def begun(process: Process) -> None:
     await until(lambda: "request_begun" in events(process), "a request", process)
 
 
-async def until(condition: Callable[[], bool], what: str, process: Process) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise TimeoutError(f"{what} did not happen; the log ends:\n{process.log[-3000:]}")
+async def until(condition: Callable[[], object], what: str, process: Process) -> None:
+    await waits.until(condition, what, lambda: process.log)
 
 
 def ready_status(process: Process) -> int:

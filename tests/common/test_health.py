@@ -18,6 +18,7 @@ from services.common.management import ManagementServer
 from services.common.metrics import process_registry
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client, service_process
+from tests.support.waits import until
 
 
 class Clock:
@@ -96,13 +97,51 @@ async def test_what_fails_after_the_start_is_told_and_takes_no_pod_away() -> Non
     assert seen == [(False, False, 0), (True, True, 1), (True, False, 0)]
 
 
-async def test_every_check_has_to_pass_once() -> None:
-    answers = [good, bad]
+async def test_all_checks_have_to_pass_in_the_same_round() -> None:
     health = Health()
-    health._checks = {"postgres": in_turn(answers), "keys": bad}
-    for _ in range(2):
+    health._checks = {"postgres": in_turn([good, bad, good]), "keys": in_turn([bad, good, good])}
+    seen = []
+    for _ in range(3):
         await health.check_now()
+        seen.append(health.readiness().ready)
+
+    assert seen == [False, False, True]
+
+
+async def test_checks_that_no_longer_run_make_it_unready() -> None:
+    clock = Clock()
+    health = Health(clock=clock)
+    health._checks = {"postgres": good}
+    await health.check_now()
+    assert health.readiness().ready
+
+    clock.now += 11
+    health._beat_at = clock.now  # the loop turns
+
+    assert health.readiness().checks == {"checks": "have not run for 11 s"}
+    assert not health.readiness().ready
+
+
+async def test_a_drain_and_the_end_make_it_unready_whatever_has_passed() -> None:
+    health = Health()
+    async with health.checking({"postgres": good}):
+        await health.check_now()
+        assert health.readiness().ready
+        health.draining = True
         assert not health.readiness().ready
+        health.draining = False
+    assert health.readiness().checks == {"shutdown": "resources are closed"}
+
+
+async def test_failures_and_recoveries_are_logged_once_each(capsys: pytest.CaptureFixture[str]) -> None:
+    health = Health()
+    health._checks = {"postgres": in_turn([good, bad, bad, good, good])}
+    for _ in range(5):
+        await health.check_now()
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["readiness_changed", "check_failed", "check_recovered"]
+    assert lines[1]["reason"] == "ConnectionRefusedError: port 5432"
 
 
 def test_nothing_is_ready_before_the_start_is_finished() -> None:
@@ -187,12 +226,11 @@ async def test_nothing_is_checked_that_is_not_open(monkeypatch: pytest.MonkeyPat
         is_open = True
         yield {"readiness_checks": {"store": check}}
         is_open = False
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # ten rounds, if they went on
 
     async with app_client(create_app(SampleSettings(), lifespan)):
-        await asyncio.sleep(0.1)
+        await until(lambda: len(seen) > 1, "two rounds of checks")
 
-    assert len(seen) > 1
     assert all(seen)
 
 

@@ -74,6 +74,7 @@ async def test_durations_are_kept_from_a_millisecond_to_ten_seconds() -> None:
     buckets = [s.labels["le"] for s in families["http_request_duration_seconds"].samples if s.name.endswith("_bucket")]
     assert (buckets[0], buckets[-2:]) == ("0.001", ["10.0", "+Inf"])
     assert families["slipway_build_info"].samples[0].labels["service"] == "sample"
+    assert "_created" not in text
     assert families["event_loop_lag_seconds"].samples[0].value >= 0
     assert families["process_resident_memory_bytes"].samples[0].value > 1_000_000
 

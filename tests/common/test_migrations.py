@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -12,13 +13,15 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.common import migrations
+from services.common import postgres as postgres_module
 from services.common.migrations import head, migrate
 from services.common.postgres import check_migrated, open_postgres
 from services.common.settings import MigrationSettings, PostgresSettings
 from tests.support.clients import Process, service_process
-from tests.support.servers import execute, free_port, new_database, with_database, with_login
+from tests.support.servers import Server, execute, free_port, new_database, with_database, with_login
 
 SAMPLE = "tests.common.sample.migrations"
 
@@ -179,7 +182,7 @@ async def test_a_job_of_an_older_version_is_done_on_a_newer_database(url: str, h
 
 async def test_a_pod_is_ready_when_its_own_head_is_listed(url: str, history: Path) -> None:
     add(history, "0003", "0002", "SELECT 1 / 0")
-    async with open_postgres(PostgresSettings(database_url=url)) as engine:
+    async with open_postgres(PostgresSettings(database_url=url), CollectorRegistry()) as engine:
         with pytest.raises(Exception, match="schema_history"):
             await check_migrated(engine, "0002")
         await migrate(settings(url), "copied")
@@ -255,6 +258,73 @@ async def test_a_connection_lost_in_the_middle_ends_with_a_reason(url: str) -> N
     assert await task == 1
     assert listed(url) == [("0002", "failed")]
     assert await migrate(settings(url), SAMPLE) == 0
+
+
+async def test_a_server_that_vanishes_in_the_middle_ends_it_in_time(
+    own_server: Server, history: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(migrations, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(migrations, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_module, "CONNECT_TIMEOUT_SECONDS", 0.5)
+    add(history, "0003", "0002", "SELECT pg_sleep(60)")
+    task = asyncio.create_task(migrate(settings(own_server.url, database_wait_seconds=0), "copied"))
+    sleeping = "SELECT count(*) AS found FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+    async with asyncio.timeout(20):
+        while not execute(own_server.url, sleeping)[0][0]["found"]:  # noqa: ASYNC110 - the event is the server's
+            await asyncio.sleep(0.05)
+        with own_server.paused():
+            assert await task == 1
+
+    said = capsys.readouterr().out
+    assert "the server has not answered for 0.5 s" in said
+
+
+async def test_a_time_out_inside_a_migration_is_a_failure_and_recorded(url: str, history: Path) -> None:
+    (history / "0003.py").write_text(
+        'revision = "0003"\ndown_revision = "0002"\ndef upgrade():\n    raise TimeoutError("the other side")\n'
+    )
+
+    assert await migrate(settings(url), "copied") == 1
+
+    (rows,) = execute(url, "SELECT reason FROM schema_history WHERE status = 'failed'")
+    assert rows[0]["reason"] == "TimeoutError: the other side"
+
+
+async def test_no_row_is_quoted_where_a_migration_fails(
+    url: str, history: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(
+        history,
+        "0003",
+        "0002",
+        "CREATE TABLE secrets (word text UNIQUE)",
+        "INSERT INTO secrets VALUES ('mark'||'er')",
+        "INSERT INTO secrets VALUES ('mark'||'er')",
+    )
+
+    assert await migrate(settings(url), "copied") == 1
+
+    (rows,) = execute(url, "SELECT reason FROM schema_history WHERE status = 'failed'")
+    assert "secrets_word_key" in rows[0]["reason"]
+    assert "marker" not in rows[0]["reason"] + capsys.readouterr().out
+
+
+def test_sigterm_ends_a_migration_and_frees_its_lock(url: str) -> None:
+    held = "SELECT count(*) AS held FROM pg_locks WHERE locktype = 'advisory'"
+    with service_process(
+        "tests.common.sample", {"DATABASE_URL": url}, arguments=("migrate",), wait_ready=False
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not execute(url, held)[0][0]["held"]:
+            assert time.monotonic() < deadline, process.log
+            time.sleep(0.01)
+        process.terminate()
+
+        assert process.wait() == 143
+    deadline = time.monotonic() + 5
+    while execute(url, held)[0][0]["held"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_command_migrates_and_tells_its_head(url: str) -> None:

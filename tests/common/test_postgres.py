@@ -3,10 +3,12 @@
 import asyncio
 import datetime as dt
 import ipaddress
+import json
 import os
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,27 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
-from sqlalchemy import exc, text
+from sqlalchemy import text
 from starlette.types import Message, Receive, Scope, Send
 
 from services.common import postgres as postgres_module
 from services.common.app import create_service
 from services.common.exceptions import UnavailableError
-from services.common.postgres import SessionDep, check_migrated, open_postgres, ping, session_maker, translated
+from services.common.failures import Failures
+from services.common.health import Health
+from services.common.postgres import (
+    AwayError,
+    SessionDep,
+    check_migrated,
+    open_postgres,
+    ping,
+    session_maker,
+    translated,
+)
 from services.common.settings import PostgresSettings, ServiceSettings
 from tests.support.clients import app_client
 from tests.support.servers import Server, execute, free_port, postgres_server, with_login
+from tests.support.waits import until
 
 router = APIRouter()
 
@@ -74,17 +87,58 @@ async def fail(state: str, session: SessionDep) -> None:
     await session.scalar(text(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$"))
 
 
+@router.get("/own/{kind}")
+async def own(kind: str, session: SessionDep) -> None:
+    await session.scalar(text("SELECT 1"))
+    raise {"TimeoutError": TimeoutError, "ConnectionResetError": ConnectionResetError, "OSError": OSError}[kind]
+
+
+@router.post("/duplicate")
+async def duplicate(word: str, session: SessionDep) -> None:
+    connection = await session.connection()
+    await connection.execute(text("CREATE TEMPORARY TABLE once (word text UNIQUE) ON COMMIT DROP"))
+    for _ in range(2):
+        await session.scalar(text("INSERT INTO once VALUES (:word) RETURNING word"), {"word": word})
+
+
+def registry_of(client: httpx2.AsyncClient) -> CollectorRegistry:
+    registry: CollectorRegistry = APPS[client].state.registry
+    return registry
+
+
+async def check(client: httpx2.AsyncClient, outcome: str, rounds: int = 1) -> None:
+    """Wait until the readiness check has found this, and so in each of the rounds that follow."""
+    health: Health = APPS[client].state.health
+    await until(lambda: health.checks.get("postgres") == outcome, f"a check that says {outcome}, not {health.checks}")
+    before = health.readiness().taken_at
+    await until(lambda: health.readiness().taken_at >= before + rounds - 1, "more rounds")
+    assert health.checks["postgres"] == outcome
+
+
+async def statements(url: str, words: str, count: int) -> None:
+    """Wait until this many statements with these words run."""
+    running = "SELECT query FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+    await until(
+        lambda: sum(words in row["query"] for row in execute(url, running)[0]) == count, f"{count} statements {words}"
+    )
+
+
+APPS: dict[httpx2.AsyncClient, FastAPI] = {}
+
+
 @asynccontextmanager
 async def service(url: str, **changes: Any) -> AsyncIterator[httpx2.AsyncClient]:
     settings = Settings(database_url=url, **({"database_pool_size": 2, "database_pool_timeout_seconds": 0.3} | changes))
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        async with open_postgres(settings) as engine:
-            yield {"session_maker": session_maker(engine)}
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        async with open_postgres(settings, app.state.registry) as engine:
+            checks = {"postgres": partial(ping, engine)}
+            yield {"readiness_checks": checks, "session_maker": session_maker(engine)}
 
     app = create_service(settings, title="Rows", routers=[router], lifespan=lifespan)
     async with app_client(app) as client:
+        APPS[client] = app
         yield client
 
 
@@ -94,18 +148,9 @@ async def rows(database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may stop."""
-    if "TEST_DATABASE_URL" in os.environ:
-        pytest.skip("servers are given, and there may be no program to start one of the test's own")
-    with postgres_server() as server:
-        yield server
-
-
 def unavailable(answer: httpx2.Response, detail: str) -> None:
     assert answer.status_code == 503, answer.text
-    assert answer.headers["retry-after"] == "1"
+    assert 1 <= int(answer.headers["retry-after"]) <= 3
     assert answer.headers["content-type"] == "application/problem+json"
     assert detail in answer.json()["detail"]
 
@@ -119,8 +164,8 @@ async def test_a_session_has_its_limits_and_its_name(rows: httpx2.AsyncClient, n
 
 
 async def test_the_pool_never_grows_over_its_size(rows: httpx2.AsyncClient, database_url: str) -> None:
-    sleeping = [asyncio.create_task(rows.get("/sleep/0.2")) for _ in range(3)]
-    await asyncio.sleep(0.1)
+    sleeping = [asyncio.create_task(rows.get("/sleep/0.5")) for _ in range(3)]
+    await statements(database_url, "pg_sleep", 2)
     (found,) = execute(
         database_url,
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rows' AND datname = current_database()",
@@ -130,9 +175,9 @@ async def test_the_pool_never_grows_over_its_size(rows: httpx2.AsyncClient, data
     assert found[0]["count"] == 2
 
 
-async def test_a_request_that_finds_no_connection_in_time_is_503(rows: httpx2.AsyncClient) -> None:
+async def test_a_request_that_finds_no_connection_in_time_is_503(rows: httpx2.AsyncClient, database_url: str) -> None:
     sleeping = [asyncio.create_task(rows.get("/sleep/1.5")) for _ in range(2)]
-    await asyncio.sleep(0.3)
+    await statements(database_url, "pg_sleep", 2)
 
     unavailable(await rows.get("/one"), "All database connections are busy")
 
@@ -207,12 +252,12 @@ async def test_connections_that_the_server_cut_are_replaced_without_an_error(
     rows: httpx2.AsyncClient, database_url: str
 ) -> None:
     await asyncio.gather(*(rows.get("/sleep/0.05") for _ in range(2)))
-    execute(
+    await asyncio.to_thread(
+        execute,
         database_url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"  # returns when it is gone
         " WHERE application_name = 'rows' AND datname = current_database()",
     )
-    await asyncio.sleep(0.05)
 
     assert [(await rows.get("/one")).status_code for _ in range(4)] == [200] * 4
 
@@ -221,11 +266,12 @@ async def test_a_server_that_stops_is_503_and_comes_back_by_itself(own_server: S
     async with service(own_server.url) as client:
         assert (await client.get("/one")).json() == 1
         running = asyncio.create_task(client.get("/sleep/4"))
-        await asyncio.sleep(0.3)
+        await statements(own_server.url, "pg_sleep", 1)
         await asyncio.to_thread(own_server.stop)
         unavailable(await running, "does not answer")
         unavailable(await client.get("/one"), "does not answer")
         await asyncio.to_thread(own_server.start)
+        await check(client, "ok")
 
         assert (await client.get("/one")).json() == 1
 
@@ -252,34 +298,90 @@ async def test_a_login_that_is_refused_is_503(database_url: str) -> None:
 
 
 async def test_ping_raises_when_nobody_answers(database_url: str) -> None:
-    async with open_postgres(Settings(database_url=database_url)) as engine:
+    async with open_postgres(Settings(database_url=database_url), CollectorRegistry()) as engine:
         await ping(engine)
-    async with open_postgres(Settings(database_url=f"postgresql://a@127.0.0.1:{free_port()}/b")) as engine:
-        with pytest.raises(OSError, match="Connect call failed"):
+    async with open_postgres(
+        Settings(database_url=f"postgresql://a@127.0.0.1:{free_port()}/b"), CollectorRegistry()
+    ) as engine:
+        with pytest.raises(AwayError, match="Connect call failed"):
             await ping(engine)
 
 
-async def test_a_pool_that_is_all_at_work_is_busy_and_not_away(database_url: str) -> None:
+async def test_checks_do_not_wait_for_a_pool_that_is_all_at_work(database_url: str) -> None:
     registry = CollectorRegistry()
     settings = Settings.model_validate({"database_url": database_url, "database_pool_size": 1})
-    async with open_postgres(settings, registry) as engine:
-        with pytest.raises(exc.ProgrammingError):  # there is no history yet
-            await check_migrated(engine, "0001")
-        async with engine.connect() as connection:
-            await connection.scalar(text("SELECT 1"))
+    async with open_postgres(settings, registry) as engine, engine.connect() as connection:
+        await connection.scalar(text("SELECT 1"))
 
-            await ping(engine)
+        await ping(engine)
+        with pytest.raises(asyncpg.UndefinedTableError):  # nothing is taken for migrated
             await check_migrated(engine, "0001")
 
-            assert registry.get_sample_value("database_pool_connections_busy") == 1
-        assert registry.get_sample_value("database_pool_connections_busy") == 0
+        assert registry.get_sample_value("database_pool_connections_busy") == 1
         assert registry.get_sample_value("database_pool_connections_max") == 1
 
 
+async def test_a_server_gone_silent_under_load_fails_its_check_and_then_requests_fast(own_server: Server) -> None:
+    async with service(own_server.url, database_pool_size=1) as client:
+        running = asyncio.create_task(client.get("/sleep/3"))
+        await statements(own_server.url, "pg_sleep", 1)
+        with own_server.paused():
+            await check(client, "no answer within 1 s")
+            await check(client, "no answer within 1 s", rounds=2)
+            begun = time.monotonic()
+            unavailable(await client.get("/one"), "does not answer")
+            assert time.monotonic() - begun < 0.2
+
+        await check(client, "ok")
+        assert (await client.get("/one")).json() == 1
+        await running
+
+
+async def test_outages_leave_a_trace(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async with service(with_login(database_url, "nobody", "s3cr3t")) as client:
+        for _ in range(3):
+            await client.get("/one")
+        registry = registry_of(client)
+
+    lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "reason" in line]
+    (line,) = [line for line in lines if line["event"] == "database_failed"]
+    assert (line["level"], line["reason"], line["sqlstate"]) == ("warning", "away", "28000")
+    assert registry.get_sample_value("database_failures_total", {"reason": "away"}) == 3
+    assert "s3cr3t" not in json.dumps(lines)
+
+
+async def test_a_schema_from_before_a_migration_is_503(
+    rows: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for state in ("42P01", "42703"):
+        unavailable(await rows.get(f"/fail/{state}"), "not at this version's schema")
+
+    assert '"reason":"schema"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["TimeoutError", "ConnectionResetError", "OSError"])
+async def test_an_error_of_the_endpoints_own_is_not_the_databases(rows: httpx2.AsyncClient, kind: str) -> None:
+    assert (await rows.get(f"/own/{kind}")).status_code == 500
+
+
+async def test_no_value_of_a_failed_statement_is_logged(
+    rows: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (await rows.post("/duplicate?word=marker")).status_code == 500
+
+    said = capsys.readouterr().out
+    assert "SQLSTATE 23505" in said
+    assert "IntegrityError" in said
+    assert "marker" not in said
+
+
 def test_errors_that_are_not_of_the_database_pass() -> None:
-    with pytest.raises(KeyError), translated():
+    failures = Failures(None)
+    with pytest.raises(KeyError), translated(failures):
         raise KeyError
-    with pytest.raises(UnavailableError), translated():
+    with pytest.raises(OSError, match="disk"), translated(failures):
+        raise OSError("disk")
+    with pytest.raises(UnavailableError), translated(failures):
         raise asyncpg.InterfaceError("closed")
 
 
@@ -317,11 +419,12 @@ async def test_sslmode_means_what_it_means_to_libpq(tmp_path: Path) -> None:
             f"sslmode=verify-ca&sslrootcert={own}": True,
             f"sslmode=verify-full&sslrootcert={own}": True,
         }.items():
-            async with open_postgres(Settings(database_url=f"{server.url}?{query}")) as engine, engine.connect() as c:
+            url = Settings(database_url=f"{server.url}?{query}")
+            async with open_postgres(url, CollectorRegistry()) as engine, engine.connect() as c:
                 found = await c.scalar(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
                 assert found is encrypted, query
 
         wrong = f"{server.url}?sslmode=verify-full&sslrootcert={other}"
-        async with open_postgres(Settings(database_url=wrong)) as engine:
-            with pytest.raises(ssl.SSLCertVerificationError):
+        async with open_postgres(Settings(database_url=wrong), CollectorRegistry()) as engine:
+            with pytest.raises(AwayError, match="SSLCertVerificationError"):
                 await ping(engine)

@@ -29,6 +29,20 @@ def test_wrong_settings_end_it_with_a_sentence_each() -> None:
     assert [line.split()[0] for line in sorted(log.splitlines())] == ["DRAIN_SECONDS", "LOG_LEVEL", "MAX_BODY_BYTES"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "right"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "http/protobuf"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "otlp or none"),
+    ],
+)
+def test_traces_that_cannot_be_sent_so_are_refused(variable: str, value: str, right: str) -> None:
+    code, log = ended(**{variable: value, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317"})
+
+    assert (code, log) == (2, f"{variable}={value} is not offered; {right} would be right.\n")
+
+
 def test_a_start_that_fails_is_a_failure() -> None:
     code, log = ended(FAIL_AT="start")
 

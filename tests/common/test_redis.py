@@ -1,25 +1,14 @@
 """A Redis that is away costs little time and comes back by itself."""
 
 import asyncio
-import os
-from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from services.common.redis import open_redis, ping
-from tests.support.servers import Server, free_port, redis_server
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may stop."""
-    if "TEST_REDIS_URL" in os.environ:
-        pytest.skip("servers are given, and there may be no program to start one of the test's own")
-    with redis_server() as server:
-        yield server
+from services.common.redis import MAX_CONNECTIONS, open_redis, ping
+from tests.support.servers import Server, free_port
 
 
 async def test_an_answering_server_answers(redis_url: str) -> None:
@@ -28,6 +17,11 @@ async def test_an_answering_server_answers(redis_url: str) -> None:
         await client.set("tests:common:one", b"1", ex=60)
 
         assert await client.get("tests:common:one") == b"1"
+
+
+async def test_more_calls_than_connections_wait_for_each_other(redis_url: str) -> None:
+    async with open_redis(SecretStr(redis_url)) as client:
+        await asyncio.gather(*(client.get("tests:common:one") for _ in range(MAX_CONNECTIONS * 4)))
 
 
 async def test_a_server_that_is_away_raises_at_once() -> None:
@@ -53,20 +47,20 @@ async def test_a_server_that_hangs_up_is_tried_again_but_not_often() -> None:
     assert 2 <= calls <= 4  # connecting is tried twice, and so is asking
 
 
-async def test_a_server_gone_silent_raises_within_a_bound(own_server: Server) -> None:
-    async with open_redis(SecretStr(own_server.url)) as client:
+async def test_a_server_gone_silent_raises_within_a_bound(own_redis: Server) -> None:
+    async with open_redis(SecretStr(own_redis.url)) as client:
         await ping(client)
-        with own_server.paused(), pytest.raises(RedisError):
+        with own_redis.paused(), pytest.raises(RedisError):
             async with asyncio.timeout(4):
                 await ping(client)
 
         await ping(client)
 
 
-async def test_a_server_that_comes_back_is_used_again_without_an_error(own_server: Server) -> None:
-    async with open_redis(SecretStr(own_server.url)) as client:
+async def test_a_server_that_comes_back_is_used_again_without_an_error(own_redis: Server) -> None:
+    async with open_redis(SecretStr(own_redis.url)) as client:
         await ping(client)
-        with own_server.stopped(), pytest.raises(RedisError):
+        with own_redis.stopped(), pytest.raises(RedisError):
             await ping(client)
 
         await ping(client)

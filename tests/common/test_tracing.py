@@ -17,6 +17,7 @@ from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -163,13 +164,36 @@ async def both(session: SessionDep, request: Request) -> None:
     await request.state.cache.set("key", "s3cr3t", ex=60)
 
 
+@router.get("/duplicate")
+async def duplicate(session: SessionDep) -> None:
+    connection = await session.connection()
+    await connection.execute(text("CREATE TEMPORARY TABLE once (word text UNIQUE) ON COMMIT DROP"))
+    for _ in range(2):
+        await connection.execute(text("INSERT INTO once VALUES (:word)"), {"word": "s3cr3t"})
+
+
+async def test_no_span_says_what_the_database_quotes(collector: Collector, database_url: str) -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        settings = PostgresSettings.model_validate({"database_url": database_url})
+        async with open_postgres(settings, app.state.registry) as engine:
+            yield {"session_maker": session_maker(engine)}
+
+    app = create_service(ServiceSettings(), title="Both", routers=[router], lifespan=lifespan)
+    async with app_client(app) as client:
+        assert (await client.get("/duplicate")).status_code == 500
+
+    assert any("IntegrityError" in str(span) for span in collector.spans())
+    assert not any(b"s3cr3t" in body for body in collector.bodies)
+
+
 async def test_statements_and_redis_calls_are_spans_without_values(
     collector: Collector, database_url: str, redis_url: str
 ) -> None:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         settings = PostgresSettings.model_validate({"database_url": database_url})
-        async with open_postgres(settings) as engine, open_redis(SecretStr(redis_url)) as cache:
+        async with open_postgres(settings, CollectorRegistry()) as engine, open_redis(SecretStr(redis_url)) as cache:
             yield {"session_maker": session_maker(engine), "cache": cache}
 
     app = create_service(ServiceSettings(), title="Both", routers=[router], lifespan=lifespan)

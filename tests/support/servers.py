@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,7 +118,8 @@ class Server:
     def resume(self) -> None:
         """Wake it after `pause`."""
         for pid in self._family():
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # woken, one may end at once
+                os.kill(pid, signal.SIGCONT)
 
     @contextmanager
     def stopped(self) -> Generator[None]:
