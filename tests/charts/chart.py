@@ -23,6 +23,8 @@ EVERYTHING = Path(__file__).parent / "everything.yaml"
 RENDER_SECONDS = 60
 KUBERNETES = "1.37.0"
 """A Helm built from source takes itself for one of a very old cluster."""
+SELECTOR = ["app.kubernetes.io/component", "app.kubernetes.io/instance", "app.kubernetes.io/name"]
+"""The labels by which pods are found, and the only ones that they carry."""
 
 Manifest = dict[str, Any]
 

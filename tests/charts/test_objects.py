@@ -6,14 +6,12 @@ from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
-import yaml
 
-from tests.charts.chart import EVERYTHING, Chart, Manifest, Objects, containers, variables
+from tests.charts.chart import EVERYTHING, SELECTOR, Chart, Manifest, Objects, containers, variables
 from tests.charts.conftest import environment
 
 MINORS = ["1.35", "1.36", "1.37"]
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-SELECTOR = ["app.kubernetes.io/component", "app.kubernetes.io/instance", "app.kubernetes.io/name"]
 HASHED = re.compile(r"-[0-9a-f]{8}$")
 
 
@@ -51,49 +49,6 @@ def test_every_object_carries_the_recommended_labels(rendered: Objects) -> None:
     for manifest in rendered:
         labels = manifest["metadata"]["labels"]
         assert labels.keys() >= {*SELECTOR, "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"}
-
-
-def test_every_pod_meets_the_restricted_standard(rendered: Objects) -> None:
-    for owner, pod in rendered.pods():
-        assert restricted_faults(pod) == [], owner
-
-
-def restricted_faults(pod: Manifest) -> list[str]:
-    """What the restricted Pod Security Standard, and we beyond it, would refuse."""
-    spec, faults = pod["spec"], []
-    security = spec["securityContext"]
-    wanted = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    faults += [f"pod {key}" for key, value in wanted.items() if security.get(key) != value]
-    faults += ["root user"] * (security.get("runAsUser", 0) == 0)
-    faults += [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
-    faults += ["token"] * (spec.get("automountServiceAccountToken") is not False)
-    kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
-    faults += sorted(kinds - {"configMap", "emptyDir", "projected", "secret", "persistentVolumeClaim"})
-    for container in containers(pod):
-        security = container["securityContext"]
-        wanted = {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        faults += [f"{container['name']} {key}" for key, value in wanted.items() if security.get(key) != value]
-        faults += [f"{container['name']} hostPort" for port in container.get("ports", []) if "hostPort" in port]
-    return faults
-
-
-def test_every_container_says_what_it_needs(rendered: Objects) -> None:
-    for owner, pod in rendered.pods():
-        for container in containers(pod):
-            resources = container["resources"]
-            assert resources["requests"].keys() >= {"cpu", "memory"}, owner
-            assert "memory" in resources["limits"], owner
-
-
-def test_no_variable_is_set_twice(rendered: Objects) -> None:
-    for owner, pod in rendered.pods():
-        for container in containers(pod):
-            names = [v["name"] for v in container.get("env", [])]
-            assert sorted(set(names)) == sorted(names), owner
 
 
 def test_secret_values_stand_in_secrets_alone(rendered: Objects) -> None:
@@ -146,12 +101,6 @@ def test_selectors_stay_the_same_whatever_the_values_say(chart: Chart) -> None:
         assert sorted(plain[name][0]["matchLabels"]) == SELECTOR
 
 
-def test_pods_carry_no_version_of_the_chart(rendered: Objects) -> None:
-    for owner, pod in rendered.pods():
-        if not owner.startswith("Pod/"):  # the pods of `helm test` are made anew each time
-            assert sorted(pod["metadata"]["labels"]) == SELECTOR, owner
-
-
 def test_claims_of_volumes_carry_nothing_that_could_change(rendered: Objects) -> None:
     for stateful in rendered.kind("StatefulSet").values():
         for claim in stateful["spec"].get("volumeClaimTemplates", []):
@@ -170,43 +119,11 @@ def test_a_store_that_cannot_start_is_replaced_by_one_that_can(rendered: Objects
         assert stateful["spec"]["podManagementPolicy"] == "Parallel"
 
 
-def test_every_pod_goes_where_the_values_say(chart: Chart) -> None:
-    keys = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
-    values = yaml.safe_load(EVERYTHING.read_text())
-
-    for owner, pod in chart.render(EVERYTHING).pods():
-        of_service = owner.startswith(("Deployment/", "Pod/"))
-        said = values["defaults"] if of_service else values["placement"]
-        assert {key: pod["spec"].get(key) for key in keys} == {key: said[key] for key in keys}, owner
-
-
-def test_a_service_that_says_nothing_goes_where_all_go(chart: Chart) -> None:
-    for owner, pod in chart.render(environment("dev"), "placement.nodeSelector.disk=slow").pods():
-        assert pod["spec"]["nodeSelector"] == {"disk": "slow"}, owner
-        assert "affinity" not in pod["spec"], owner
-
-
 def test_what_a_job_waits_for_leaves_time_for_another_attempt(rendered: Objects) -> None:
     for job in rendered.kind("Job").values():
         env = variables(job["spec"]["template"]["spec"]["containers"][0])
         (waits,) = (int(env[name] or "") for name in ("DEADLINE_SECONDS", "DATABASE_WAIT_SECONDS") if name in env)
         assert waits <= job["spec"]["activeDeadlineSeconds"] / 2
-
-
-@pytest.mark.parametrize(
-    ("service", "path"),
-    [
-        ({"tokens": "verify", "paths": ["/v1/work", "/v2/work"]}, ["/v1/work"]),
-        ({"tokens": "verify", "paths": []}, None),
-        ({"tokens": "none", "paths": ["/v1/work"]}, None),
-    ],
-)
-def test_helm_test_asks_for_a_token_only_where_a_path_is_known(
-    chart: Chart, service: Manifest, path: list[str] | None
-) -> None:
-    rendered = chart.render(environment("dev"), {"services": {"worker": service}})
-
-    assert rendered.one("Pod", "slipway-worker-test")["spec"]["containers"][0].get("args") == path
 
 
 def test_the_cache_keeps_nothing_and_the_state_everything(dev: Objects) -> None:
@@ -229,26 +146,9 @@ def test_no_object_is_a_hook_but_those_of_helm_test(rendered: Objects) -> None:
     assert hooks == {("Pod", "test")}
 
 
-def test_pods_end_after_drain_and_shutdown(rendered: Objects) -> None:
-    for deployment in rendered.kind("Deployment").values():
-        spec = deployment["spec"]["template"]["spec"]
-        env = variables(spec["containers"][0])
-        stopping = int(env["DRAIN_SECONDS"] or "") + int(env["SHUTDOWN_SECONDS"] or "")
-        assert spec["terminationGracePeriodSeconds"] > stopping
-
-
 def test_a_rollout_never_has_fewer_pods(rendered: Objects) -> None:
     for deployment in rendered.kind("Deployment").values():
         assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-
-
-def test_liveness_asks_livez_and_readiness_readyz(rendered: Objects) -> None:
-    for deployment in rendered.kind("Deployment").values():
-        container = deployment["spec"]["template"]["spec"]["containers"][0]
-        probes = {key: container[key]["httpGet"] for key in ("livenessProbe", "readinessProbe", "startupProbe")}
-        assert probes["livenessProbe"] == {"path": "/livez", "port": "management"}
-        assert probes["readinessProbe"] == {"path": "/readyz", "port": "management"}
-        assert probes["startupProbe"] == {"path": "/livez", "port": "management"}
 
 
 @pytest.mark.parametrize(
