@@ -68,11 +68,11 @@ def test_only_who_trusts_the_local_authority_trusts_the_edge() -> None:
 
 
 def test_everything_of_the_release_is_healthy(platform: Release) -> None:
-    pods = platform.pods()
-    components = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods}
+    wait_until(  # a pod that the autoscaler has just added may still be starting
+        "every pod is ready", lambda: all(map(ready, platform.pods())), seconds=60, otherwise=platform.report
+    )
+    components = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in platform.pods()}
     assert components == {"items", "auth", "postgres", "cache", "state"}
-    for pod in pods:
-        assert ready(pod), platform.report()
     for claim in platform.objects("PersistentVolumeClaim"):
         assert claim["status"]["phase"] == "Bound", claim
     for job in platform.objects("Job"):
