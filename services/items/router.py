@@ -41,7 +41,7 @@ router = APIRouter(prefix="/v1/items", tags=["items"], responses=ANYWHERE, route
     responses={201: {"headers": TAG | LOCATION}, **OF_BODIES},
 )
 async def create_item(body: ItemWrite, items: ItemServiceDep, response: Response) -> ItemRead:
-    """Create an item that belongs to the caller; If-Match and If-None-Match are about items that exist: not read."""
+    """Create an item that belongs to the caller. If-Match and If-None-Match, of items that exist, are ignored."""
     item = await items.create(body)
     response.headers["Location"] = f"/v1/items/{item.id}"
     return tagged(item, response)
@@ -49,7 +49,7 @@ async def create_item(body: ItemWrite, items: ItemServiceDep, response: Response
 
 @router.get("", dependencies=[READ, Depends(require_single_parameters)])
 async def list_items(query: Annotated[ItemList, Query()], items: ItemServiceDep, response: Response) -> ItemPage:
-    """List the caller's items, with the scope items:admin too everybody's, page by page."""
+    """List the caller's items, or everybody's for a caller who has the scope items:admin as well, page by page."""
     response.headers.update(CACHE_CONTROL)
     return await items.list(query)
 
