@@ -1,38 +1,10 @@
-"""What every rendered pod keeps to: the restricted standard, its needs, its probes, its place."""
+"""What every rendered pod keeps to: its needs, its probes, its place."""
 
 import pytest
 import yaml
 
 from tests.charts.chart import EVERYTHING, SELECTOR, Chart, Manifest, Objects, containers, variables
 from tests.charts.conftest import environment
-
-
-def test_every_pod_meets_the_restricted_standard(rendered: Objects) -> None:
-    for owner, pod in rendered.pods():
-        assert restricted_faults(pod) == [], owner
-
-
-def restricted_faults(pod: Manifest) -> list[str]:
-    """What the restricted Pod Security Standard, and we beyond it, would refuse."""
-    spec, faults = pod["spec"], []
-    security = spec["securityContext"]
-    wanted = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    faults += [f"pod {key}" for key, value in wanted.items() if security.get(key) != value]
-    faults += ["root user"] * (security.get("runAsUser", 0) == 0)
-    faults += [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
-    faults += ["token"] * (spec.get("automountServiceAccountToken") is not False)
-    kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
-    faults += sorted(kinds - {"configMap", "emptyDir", "projected", "secret", "persistentVolumeClaim"})
-    for container in containers(pod):
-        security = container["securityContext"]
-        wanted = {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        faults += [f"{container['name']} {key}" for key, value in wanted.items() if security.get(key) != value]
-        faults += [f"{container['name']} hostPort" for port in container.get("ports", []) if "hostPort" in port]
-    return faults
 
 
 def test_every_container_says_what_it_needs(rendered: Objects) -> None:
