@@ -52,7 +52,7 @@ def build(release: Release, revision: str) -> str:
 
 def _build(context: Path, recipe: Path, ref: str) -> None:
     log = paths.logs() / "build-e2e.log"
-    if images.with_docker():
+    if images.with_docker(ref):
         commands.run_logged(
             log, "docker", "build", f"--file={recipe}", f"--tag={ref}", context, timeout=images.BUILD_SECONDS
         )
