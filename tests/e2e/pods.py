@@ -57,7 +57,7 @@ def start(
         "terminationGracePeriodSeconds": 1,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
     }
-    metadata = {"name": name, "namespace": namespace}
+    metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": name}}
     kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     wait_until(
         f"the pod {name} is ready",

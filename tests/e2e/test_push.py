@@ -21,7 +21,7 @@ from tests.e2e.waiting import report
 pytestmark = pytest.mark.e2e
 
 PUSH_SECONDS, INSTALL_SECONDS = 600, 300
-AUDIENCE = "slipway"
+AUDIENCE, PROVIDER = "slipway", "identity-provider"
 
 
 def test_the_printed_line_installs_the_pushed_images_on_another_cluster(
@@ -36,7 +36,7 @@ def test_the_printed_line_installs_the_pushed_images_on_another_cluster(
     line = push(registry, tag)
     provider = start_identity_provider(kube, namespace, f"{registry}/slipway/issuer:{tag}", release.host)
     values = tmp_path / "ours.json"
-    values.write_text(json.dumps(our_values(release.host, provider)))
+    values.write_text(json.dumps(our_values(release.host, namespace)))
     install(kube, [*line, "--values", str(values)], namespace)
 
     items = release.pod("items")
@@ -73,26 +73,28 @@ def install(kube: Kube, line: list[str], namespace: str) -> None:
 
 
 def start_identity_provider(kube: Kube, namespace: str, image: str, host: str) -> Object:
-    """Somebody's identity provider: the development issuer as a pod that is no part of the release."""
+    """Somebody's identity provider: the development issuer as a pod and a Service that are no part of the release."""
     environment = {"ENVIRONMENT": "development", "ISSUER": f"https://{host}", "AUDIENCE": AUDIENCE}
-    return start(kube, namespace, "identity-provider", image, args=["serve"], environment=environment)
+    metadata = {"name": PROVIDER, "namespace": namespace}
+    spec = {"selector": {"app.kubernetes.io/name": PROVIDER}, "ports": [{"port": 8000}]}
+    kube.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    return start(kube, namespace, PROVIDER, image, args=["serve"], environment=environment)
 
 
-def our_values(host: str, provider: Object) -> dict[str, Any]:
+def our_values(host: str, namespace: str) -> dict[str, Any]:
     """What a stranger changes in the example for production: addresses, and sizes that fit this machine."""
-    address = provider["status"]["podIP"]
     small = {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}}
     return {
         "origin": f"https://{host}",
         "tokens": {
             "issuer": f"https://{host}",
             "audience": AUDIENCE,
-            "jwksUrl": f"http://{address}:8000/.well-known/jwks.json",
+            "jwksUrl": f"http://{PROVIDER}.{namespace}.svc:8000/.well-known/jwks.json",
+            "peers": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": PROVIDER}}}],
         },
         "global": {"image": {"pullSecrets": []}},
         "services": {
             "items": {
-                "egress": [{"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": [{"port": 8000}]}],
                 "autoscaling": {"minReplicas": 1, "maxReplicas": 2},
                 "resources": small,
             }
