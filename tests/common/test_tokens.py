@@ -13,7 +13,7 @@ from joserfc import jws
 
 from services.common.exceptions import UnauthenticatedError
 from services.common.settings import TokenSettings
-from services.common.tokens import TokenVerifier, open_token_verifier
+from services.common.tokens import InvalidTokenError, TokenVerifier, _principal, open_token_verifier
 from tests.support.tokens import Issuer, KeyServer, key_server
 
 
@@ -101,6 +101,7 @@ async def test_unusual_tokens_are_good_too(verifier: TokenVerifier, issuer: Issu
         ({"sub": None}, "names no subject"),
         ({"sub": ""}, "names no subject"),
         ({"sub": 7}, "names no subject"),
+        ({"sub": "a\0"}, "a subject that is no text"),
         ({"client_id": None}, "names no subject or no client"),
         ({"scope": ["items:read"]}, "scope or roles"),
         ({"scope": 1}, "scope or roles"),
@@ -114,6 +115,13 @@ async def test_wrong_claims_are_refused(
     verifier: TokenVerifier, issuer: Issuer, changes: dict[str, Any], why: str
 ) -> None:
     assert why in await refused(verifier, made(issuer, changes))
+
+
+def test_half_a_character_is_no_subject(issuer: Issuer) -> None:
+    claims = issuer.claims() | json.loads('{"sub": "a\\ud800"}')
+
+    with pytest.raises(InvalidTokenError, match="no text"):
+        _principal(claims)
 
 
 @pytest.mark.parametrize(

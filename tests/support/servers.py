@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -82,7 +83,7 @@ class Server:
                 start_new_session=True,  # Ctrl-C in a terminal is for the tests, which then end it in order
                 user=user(),
                 extra_groups=[] if user() else None,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - the tests start servers from one thread
+                preexec_fn=partial(_die_with, os.getpid()),  # noqa: PLW1509 - the tests start servers from one thread
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.is_up(self.url):
@@ -146,9 +147,14 @@ class Server:
         return [self.process.pid, *map(int, children)]
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end this child when the tests end, even by SIGKILL (prctl(2), Linux only)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _die_with(parent: int) -> None:
+    """Have the kernel end this child when the tests end, even by SIGKILL (prctl(2), Linux only).
+
+    SIGTERM would not do: Postgres then waits for its clients to leave, and a server that a test has paused never hears.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os._exit(1)
 
 
 @contextmanager
