@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.support import waits
-from tests.support.clients import Process, service_process
+from tests.support.processes import Process, service_process
 
 SAMPLE = "tests.common.sample"
 STEPS = {"resource_opened", "request_finished", "resource_closed", "service_stopped"}

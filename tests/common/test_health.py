@@ -17,15 +17,10 @@ from services.common.health import Check, Health
 from services.common.management import ManagementServer
 from services.common.metrics import process_registry
 from tests.common.sample.main import SampleSettings, create_app
-from tests.support.clients import app_client, service_process
+from tests.support.clients import app_client
+from tests.support.clock import Clock
+from tests.support.processes import service_process
 from tests.support.waits import until
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def found(**checks: Any) -> dict[str, str]:

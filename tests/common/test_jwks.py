@@ -12,15 +12,9 @@ from services.common import jwks
 from services.common.exceptions import UnauthenticatedError, UnavailableError
 from services.common.jwks import RemoteKeys, open_keys, parse_keys
 from services.common.tokens import TokenVerifier
+from tests.support.clock import Clock
 from tests.support.servers import free_port
 from tests.support.tokens import Issuer, KeyServer, key_server
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ from services.common import postgres as postgres_module
 from services.common.migrations import head, migrate
 from services.common.postgres import check_migrated, open_postgres
 from services.common.settings import MigrationSettings, PostgresSettings
-from tests.support.clients import Process, service_process
-from tests.support.servers import Server, execute, free_port, new_database, with_database, with_login
+from tests.support.databases import execute, new_database, with_database, with_login
+from tests.support.processes import Process, service_process
+from tests.support.servers import Server, free_port
 
 SAMPLE = "tests.common.sample.migrations"
 

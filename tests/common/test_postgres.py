@@ -39,7 +39,8 @@ from services.common.postgres import (
 )
 from services.common.settings import PostgresSettings, ServiceSettings
 from tests.support.clients import app_client
-from tests.support.servers import Server, execute, free_port, postgres_server, with_login
+from tests.support.databases import execute, with_login
+from tests.support.servers import Server, free_port, postgres_server
 from tests.support.waits import until
 
 router = APIRouter()

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.clients import ROOT, Process, service_process
+from tests.support.processes import ROOT, Process, service_process
 
 SAMPLE = "tests.common.sample"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from tests.support.clients import ROOT
+from tests.support.processes import ROOT
 from tests.support.waits import until
 
 
@@ -30,7 +30,8 @@ async def test_a_suite_that_is_killed_leaves_no_server() -> None:
         "    print(p.process.pid, r.process.pid, p.url, flush=True)\n"
         "    time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) as suite:
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as suite:  # noqa: ASYNC220 - it returns at once
         assert suite.stdout is not None
         *pids, url = (await asyncio.to_thread(suite.stdout.readline)).split()
         client = await asyncpg.connect(url)

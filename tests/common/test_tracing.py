@@ -27,7 +27,8 @@ from services.common.postgres import SessionDep, open_postgres, session_maker
 from services.common.redis import open_redis
 from services.common.settings import PostgresSettings, ServiceSettings
 from tests.common.sample.main import SampleSettings, create_app
-from tests.support.clients import ROOT, app_client
+from tests.support.clients import app_client
+from tests.support.processes import ROOT
 from tests.support.servers import free_port
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -9,14 +9,11 @@ import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 
-import httpx2
+from tests.support.databases import execute
+from tests.support.processes import ROOT, wait_until_ready
+from tests.support.servers import postgres_server, redis_server
 
-from tests.support.servers import execute, postgres_server, redis_server
-
-ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 30
 # service: (application port, management port); RUN_PORT moves them all
 FIRST_PORT = int(os.environ.get("RUN_PORT", "8000"))
 PORTS = {name: (FIRST_PORT + n, FIRST_PORT + 1000 + n) for n, name in enumerate(("items", "issuer"))}
@@ -80,7 +77,7 @@ def start(stack: ExitStack) -> dict[str, "subprocess.Popen[bytes]"]:
         "items": stack.enter_context(service("items", items)),
     }
     for name, process in processes.items():
-        wait_ready(name, process)
+        wait_until_ready(f"http://127.0.0.1:{PORTS[name][1]}", process, lambda: "(above)")
     return processes
 
 
@@ -110,25 +107,6 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait(10)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_ready(name: str, process: "subprocess.Popen[bytes]") -> None:
-    """Return when /readyz says so. Raises RuntimeError, or TimeoutError with the last answer."""
-    url, last = f"http://127.0.0.1:{PORTS[name][1]}/readyz", "no answer"
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"{name} ended with code {process.returncode}; its log is above")
-        try:
-            answer = httpx2.get(url, timeout=2)
-        except httpx2.HTTPError as error:
-            last = str(error)
-        else:
-            if answer.status_code == httpx2.codes.OK:
-                return
-            last = answer.text
-        time.sleep(0.1)
-    raise TimeoutError(f"{name} is not ready after {READY_SECONDS} s: {last}")
 
 
 def report() -> str:

@@ -1,6 +1,5 @@
 """Real Postgres and Redis servers on free ports, gone when the tests are, however these end."""
 
-import asyncio
 import ctypes
 import os
 import pwd
@@ -10,24 +9,34 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
 import redis
+
+from tests.support.databases import execute, in_a_thread, new_database, with_database, with_login
+
+__all__ = [
+    "Server",
+    "execute",
+    "free_port",
+    "new_database",
+    "postgres_server",
+    "program",
+    "redis_server",
+    "user",
+    "with_database",
+    "with_login",
+]
 
 START_SECONDS = 30
 STOP_SECONDS = 10
 UNPRIVILEGED = ("postgres", "redis", "nobody")
 PR_SET_PDEATHSIG = 1
-
-T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -261,7 +270,7 @@ def _postgres_is_up(url: str) -> bool:
         await connection.close()
 
     try:
-        _in_a_thread(ask)
+        in_a_thread(ask)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return False
     return True
@@ -275,44 +284,3 @@ def _redis_is_up(url: str) -> bool:
         return False
     finally:
         client.close()
-
-
-def execute(url: str, *statements: str) -> list[list[asyncpg.Record]]:
-    """Run statements as one after the other, outside a transaction, from code that is not async."""
-
-    async def work() -> list[list[asyncpg.Record]]:
-        connection = await asyncpg.connect(url, timeout=5)
-        try:
-            return [await connection.fetch(statement, timeout=30) for statement in statements]
-        finally:
-            await connection.close()
-
-    return _in_a_thread(work)
-
-
-def _in_a_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine whether or not a loop is already running in this thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(work())).result()
-
-
-def with_database(url: str, name: str) -> str:
-    """The same server, another database."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"/{name}"))
-
-
-def with_login(url: str, user: str, password: str) -> str:
-    """The same database, another login."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"))
-
-
-@contextmanager
-def new_database(admin_url: str, name: str) -> Generator[str]:
-    """An empty database for as long as the block lasts; yields its URL."""
-    execute(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
-    try:
-        yield with_database(admin_url, name)
-    finally:
-        execute(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
