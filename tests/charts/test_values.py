@@ -169,7 +169,7 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
         ({"services.auth.paths": ["/v1/items"]}, "services.items.paths: /v1/items is already routed to auth"),
         ({"services.cache": {}}, "services.cache: the name cache is taken"),
         ({"services.items-migrate": {}}, "services.items-migrate: names that end in -migrate"),
-        ({"services.items.database.poolSize": 40}, "postgres.maxConnections is 200 and the release can need 246"),
+        ({"services.items.database.poolSize": 40}, "postgres.maxConnections is 200 and the release can need 252"),
         ({"postgres.port": 6432}, "postgres.port is 6432 and postgres.deploy is true"),
         ({"postgres.sslMode": "require"}, "postgres.sslMode is require and postgres.deploy is true"),
         ({"postgres.caSecret.name": "ca"}, "postgres.caSecret.name is set and postgres.deploy is true"),
@@ -233,7 +233,7 @@ def test_keys_of_another_namespace_may_come_without_tls(chart: Chart, host: str)
 
 
 def test_connections_are_counted_to_the_last_one(chart: Chart) -> None:
-    needed = 4 + 2 * 3 * 8 + 2  # administrator and roles, items twice over, its migration
+    needed = 4 + 2 * 3 * (8 + 1) + 2  # administrator and roles, items with its checks twice over, its migration
 
     chart.render(environment("dev"), f"postgres.maxConnections={needed}")
     with pytest.raises(Refused, match=f"is {needed - 1} and the release can need {needed} "):

@@ -199,7 +199,7 @@ rolls, pods that drain still hold the connections that their successors open. Ta
 {{- $scope := dict "root" $root "name" $name -}}
 {{- $service := include "slipway.service" $scope | fromJson -}}
 {{- $pods := include "slipway.maxPods" $scope | int -}}
-{{- $pool := int $service.database.poolSize -}}
+{{- $pool := int $service.database.poolSize | add 1 -}}{{/* one beside the pool asks whether Postgres is there */}}
 {{- $total = add $total (mul 2 $pods $pool) -}}
 {{- $terms = append $terms (printf "2 × %d pods × %d of %s" $pods $pool $name) -}}
 {{- if $service.migrate -}}
