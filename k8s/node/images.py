@@ -241,14 +241,20 @@ def _buildah(*words: Word) -> list[Word]:
 
 
 def _environment() -> dict[str, str]:
-    return {"BUILDAH_ISOLATION": "chroot", "TMPDIR": str(paths.cache() / "tmp")}
+    return {"BUILDAH_ISOLATION": "chroot", "TMPDIR": str(_temporary())}
+
+
+def _temporary() -> Path:
+    """A folder for what is made in passing, there again after a `down`: without it buildah cannot even look."""
+    folder = paths.cache() / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @contextmanager
 def _work() -> Iterator[Path]:
     """A folder of one build, on the disk of the cache, for /tmp is small on some machines."""
-    top = paths.cache() / "tmp"
-    top.mkdir(parents=True, exist_ok=True)
+    top = _temporary()
     folder = Path(tempfile.mkdtemp(dir=top))
     try:
         yield folder

@@ -210,3 +210,7 @@ def test_of_every_repository_the_newest_images_stay() -> None:
     gone = images.unused(entries, 6)
 
     assert gone == [f"host:5000/items:{age}" for age in (2, 1, 0)]
+
+
+def test_buildahs_temporary_folder_is_there_after_a_down_removed_it() -> None:
+    assert Path(images._environment()["TMPDIR"]).is_dir()
