@@ -47,10 +47,22 @@ class NotFoundError(ServiceError):
     status, title, slug = 404, "Not found", "not-found"
 
 
+class ConflictError(ServiceError):
+    """The thing as it is does not allow it (RFC 9110 15.5.10)."""
+
+    status, title, slug = 409, "Conflict", "conflict"
+
+
 class PreconditionFailedError(ServiceError):
     """The thing has changed since the caller saw it (RFC 9110 13.1.1)."""
 
     status, title, slug = 412, "Precondition failed", "precondition-failed"
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    """The body is in a form that the resource does not read (RFC 9110 15.5.16)."""
+
+    status, title, slug = 415, "Unsupported media type", "unsupported-media-type"
 
 
 class UnprocessableError(ServiceError):

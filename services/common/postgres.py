@@ -24,6 +24,7 @@ RECYCLE_SECONDS = 1800
 APART, FAILURES = "apart", "failures"  # what an engine carries along, as execution options
 IS_APPLIED = "SELECT 1 FROM schema_history WHERE revision = $1 AND status = 'applied' LIMIT 1"
 
+DatabaseSession = AsyncSession  # for services, which hand it on to their repositories
 SessionMaker = async_sessionmaker[AsyncSession]
 
 

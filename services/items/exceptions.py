@@ -2,12 +2,7 @@
 
 from uuid import UUID
 
-from services.common.exceptions import (
-    BadRequestError,
-    NotFoundError,
-    PreconditionFailedError,
-    ServiceError,
-)
+from services.common.exceptions import BadRequestError, NotFoundError, PreconditionFailedError
 
 
 class ItemNotFoundError(NotFoundError):
@@ -40,9 +35,3 @@ class BadCursorError(BadRequestError):
         super().__init__(
             "The cursor is not a next_cursor of this list; use it unchanged, with the same filters and sort."
         )
-
-
-class UnsupportedMediaTypeError(ServiceError):
-    """The body is in a form that this resource does not read (RFC 9110 15.5.16)."""
-
-    status, title, slug = 415, "Unsupported media type", "unsupported-media-type"

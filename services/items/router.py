@@ -4,19 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from services.common.bodies import MERGE_PATCH, JsonRoute, require_json, require_merge_patch, require_single_parameters
 from services.common.openapi import refusals
+from services.common.schemas import Id
 from services.common.security import require_scopes
-from services.items.dependencies import (
-    MERGE_PATCH,
-    ItemRoute,
-    ItemServiceDep,
-    PreconditionsDep,
-    require_json,
-    require_merge_patch,
-    require_single_parameters,
-)
+from services.items.dependencies import ItemServiceDep, PreconditionsDep
 from services.items.etags import etag
-from services.items.schemas import ItemId, ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
+from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
 
 TAG: dict[str, Any] = {"ETag": {"schema": {"type": "string"}, "description": "the item's version (RFC 9110 8.8.3)"}}
 LOCATION: dict[str, Any] = {"Location": {"schema": {"type": "string"}, "description": "the item's path"}}
@@ -31,7 +25,7 @@ WRITE = require_scopes("items:write")
 # personal, and to be asked for again each time, which a 304 makes cheap (RFC 9111 5.2.2)
 CACHE_CONTROL = {"Cache-Control": "private, no-cache"}
 
-router = APIRouter(prefix="/v1/items", tags=["items"], responses=ANYWHERE, route_class=ItemRoute)
+router = APIRouter(prefix="/v1/items", tags=["items"], responses=ANYWHERE, route_class=JsonRoute)
 
 
 @router.post(
@@ -61,7 +55,7 @@ async def list_items(query: Annotated[ItemList, Query()], items: ItemServiceDep,
     responses={**TAGGED, 304: {"description": "Not modified", "headers": TAG}, **OF_ONE},
 )
 async def get_item(
-    item_id: ItemId, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
+    item_id: Id, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
 ) -> ItemRead | Response:
     """Read an item; 304 when If-None-Match names its version."""
     item = tagged(await items.get(item_id, conditions), response)
@@ -72,7 +66,7 @@ async def get_item(
 
 @router.put("/{item_id}", dependencies=[WRITE, Depends(require_json)], responses={**TAGGED, **OF_ONE, **OF_BODIES})
 async def replace_item(
-    item_id: ItemId, body: ItemWrite, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
+    item_id: Id, body: ItemWrite, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
 ) -> ItemRead:
     """Replace what a client decides about an item; it must exist: ids are given out by create."""
     return tagged(await items.replace(item_id, body, conditions), response)
@@ -85,14 +79,14 @@ async def replace_item(
     openapi_extra={"requestBody": {"content": {MERGE_PATCH: {"schema": {"$ref": ITEM_PATCH}}}}},
 )
 async def patch_item(
-    item_id: ItemId, patch: ItemPatch, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
+    item_id: Id, patch: ItemPatch, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
 ) -> ItemRead:
     """Change some members by a merge patch; null puts back the default of description and tags."""
     return tagged(await items.patch(item_id, patch, conditions), response)
 
 
 @router.delete("/{item_id}", status_code=204, dependencies=[WRITE], responses=OF_ONE)
-async def delete_item(item_id: ItemId, items: ItemServiceDep, conditions: PreconditionsDep) -> None:
+async def delete_item(item_id: Id, items: ItemServiceDep, conditions: PreconditionsDep) -> None:
     """Delete an item."""
     await items.delete(item_id, conditions)
 

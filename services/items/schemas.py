@@ -1,34 +1,18 @@
 """What goes in and out: bodies, list parameters and answers, each closed, typed strictly and bounded."""
 
-import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, NotRequired, Self
+from typing import Annotated, Literal, NotRequired, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic cannot see NotRequired in the one of Python 3.11
 
-from services.common.schemas import Text
+from services.common.schemas import Limit, Text
 from services.items.currencies import CURRENCIES
 from services.items.models import DESCRIPTION_MAX, NAME_MAX, PRICE_MAX, TAG_MAX, TAGS_MAX
 
 CURSOR_MAX = 4096  # a signed cursor over the longest name is about half of it
-# one spelling each: UUID() also reads {...}, urn:uuid:... and no hyphens, int() also 1_0, and pydantic 1.0
-_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")  # RFC 9562 4: either case is read
-_DIGITS = re.compile("[0-9]{1,9}")
-
-
-def _hyphenated(text: Any) -> Any:
-    if isinstance(text, str) and not _UUID.fullmatch(text):
-        raise PydanticCustomError("uuid", "must be a UUID such as 0198c0de-0000-7000-8000-000000000000")
-    return text
-
-
-def _in_digits(text: Any) -> Any:
-    if isinstance(text, str) and not _DIGITS.fullmatch(text):
-        raise PydanticCustomError("digits", "must be a whole number in digits, such as 20")
-    return text
 
 
 def _known_currency(code: str) -> str:
@@ -50,9 +34,6 @@ Currency = Annotated[str, AfterValidator(_known_currency), Field(examples=["EUR"
 Tag = Annotated[Text, Field(min_length=1, max_length=TAG_MAX)]
 Tags = Annotated[list[Tag], Field(max_length=TAGS_MAX), AfterValidator(_distinct)]
 Sort = Literal["created_at", "-created_at", "name", "-name", "price_minor", "-price_minor"]
-# of paths and queries, where everything arrives as text
-ItemId = Annotated[UUID, BeforeValidator(_hyphenated)]
-Limit = Annotated[int, BeforeValidator(_in_digits), Field(ge=1, le=100)]
 
 
 class ItemWrite(BaseModel):
