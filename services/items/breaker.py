@@ -1,7 +1,6 @@
 """Asking a Redis that may be away, without paying its timeout each time and without taking a crowd for an outage."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,40 +8,12 @@ import structlog
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
+from services.common.breaker import Breaker
+
 log = structlog.get_logger()
 
 DEADLINE_SECONDS = 0.5  # what one question may take, the client's retry included
 QUEUE_SECONDS = 10.0  # how long to wait for one's turn; with Redis silent the pause ends a queue of readers sooner
-
-
-class Breaker:
-    """Leaves a Redis that failed alone for a while; then one caller tries it for all."""
-
-    def __init__(self, pause_seconds: float) -> None:
-        self._pause = pause_seconds
-        self._failed_at: float | None = None
-
-    @property
-    def pausing(self) -> bool:
-        """Whether Redis failed a moment ago."""
-        return self._failed_at is not None and time.monotonic() < self._failed_at + self._pause
-
-    def permits(self) -> bool:
-        """Whether to try; whoever is let through after a pause keeps the others waiting for its outcome."""
-        if self._failed_at is None:
-            return True
-        if self.pausing:
-            return False
-        self.failed()
-        return True
-
-    def failed(self) -> None:
-        """Begin a pause."""
-        self._failed_at = time.monotonic()
-
-    def succeeded(self) -> None:
-        """End it."""
-        self._failed_at = None
 
 
 def always() -> bool:

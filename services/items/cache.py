@@ -33,8 +33,9 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
+from services.common.breaker import Breaker
 from services.items import scripts
-from services.items.breaker import Breaker, Line
+from services.items.breaker import Line
 from services.items.schemas import ItemRead
 
 log = structlog.get_logger()

@@ -15,7 +15,6 @@ from redis.asyncio import Redis
 from services.common.redis import open_redis
 from services.items import breaker as breaker_module
 from services.items import cache as cache_module
-from services.items.breaker import Breaker
 from services.items.cache import CacheMetrics, Found, ItemCache, Lifetimes, key
 from services.items.schemas import ItemRead
 from tests.items.waits import until
@@ -352,16 +351,3 @@ async def test_a_write_without_a_hold_and_with_an_unknown_outcome_is_counted() -
                     raise TimeoutError
 
     assert failed_writes(cache) == 1
-
-
-def test_after_a_pause_one_goes_ahead_and_the_others_wait_for_its_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("services.items.breaker.time.monotonic", lambda: now)
-    breaker = Breaker(1)
-
-    breaker.failed()
-    assert not breaker.permits()
-    now = 101.0
-    assert [breaker.permits(), breaker.permits()] == [True, False]
-    breaker.succeeded()
-    assert [breaker.permits(), breaker.permits()] == [True, True]
