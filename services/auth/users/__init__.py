@@ -1,0 +1,1 @@
+"""People: their passwords, second factors, roles."""

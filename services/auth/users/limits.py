@@ -1,0 +1,155 @@
+"""How often one may try: to sign in, to type a code, to have a mail sent, to authenticate as a client.
+
+Everything is decided by GCRA in `state` for all replicas together. Per account it is attempts a minute and nothing
+else: no account is ever locked, so nobody can lock somebody else out for good. Whoever floods an account takes turns
+away from its owner for as long as the flood lasts, and no longer; the limits of the client's address and of all
+together slow the flood down. An attempt that one limit refuses spends nothing in the others.
+
+When `state` is away, every replica limits by itself with the same numbers: with N of them at most N times as much gets
+through, starting anew. Never everything, never nothing, never a 5xx. That is counted, `limits_decided_total` by local,
+and logged at most every ten seconds; one request a second finds out whether `state` is back, the others do not wait.
+
+No e-mail, address or client id stands in a key or in a line of the log: keys hold an HMAC of it.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Sequence
+from ipaddress import IPv6Address, ip_address, ip_network
+from uuid import UUID
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.auth.settings import AuthSettings
+from services.auth.users.exceptions import TooManyAttemptsError
+from services.common.breaker import Breaker
+from services.common.limits import Decision, Limit, Limiter, LocalLimiter
+
+log = structlog.get_logger()
+
+MINUTE, HOUR = 60, 3600
+PAUSE_SECONDS = 1.0  # `state` that failed is left alone for so long
+DEADLINE_SECONDS = 0.5  # what one question may take
+SAID_EVERY_SECONDS = 10.0
+KEY_DIGITS = 32
+HOME_BITS = 64  # one subscriber has all addresses of an IPv6 /64
+
+
+class SignInLimits:
+    """Raises TooManyAttemptsError (429, Retry-After) once there was too much of something."""
+
+    def __init__(self, redis: Redis, settings: AuthSettings, registry: CollectorRegistry) -> None:
+        self._limiter = Limiter(redis, "auth")
+        self._settings = settings
+        self._local = LocalLimiter(max_entries=10 * settings.sign_in_overall)
+        self._breaker = Breaker(PAUSE_SECONDS)
+        self._said_at = -SAID_EVERY_SECONDS
+        self._key = hashlib.sha256(b"slipway limits" + settings.token_key.get_secret_value().encode()).digest()
+        self._decided = Counter(
+            "limits_decided_total", "Limits asked, by who decided; local: `state` was away", ["by"], registry=registry
+        )
+        self._refused = Counter(
+            "limits_refused_total", "Attempts refused, by the limit that did", ["limit"], registry=registry
+        )
+        for by in ("state", "local"):
+            self._decided.labels(by)
+
+    async def check(self, email: str, address: str | None) -> None:
+        """Before a password is looked at: in one account, from one address, and of everybody."""
+        await self._take(
+            self._limit("sign-in:account", email.lower(), self._settings.sign_in_per_account),
+            self._limit("sign-in:address", _home(address), self._settings.sign_in_per_address),
+            self._limit("sign-in:overall", "", self._settings.sign_in_overall),
+        )
+
+    async def check_second_factor(self, user_id: UUID, address: str | None) -> None:
+        """Before a code of an authenticator or a recovery code is looked at."""
+        await self._take(
+            self._limit("second-factor:account", str(user_id), self._settings.second_factor_per_account),
+            self._limit("second-factor:address", _home(address), self._settings.sign_in_per_address),
+        )
+
+    async def check_code(self, code_id: UUID, address: str | None) -> None:
+        """Before a mailed code is looked at."""
+        await self._take(
+            self._limit("mailed-code:one", str(code_id), self._settings.sign_in_per_account),
+            self._limit("mailed-code:address", _home(address), self._settings.sign_in_per_address),
+        )
+
+    async def check_mail(self, email: str, address: str | None) -> None:
+        """Before a mail is sent on somebody's request, whether there is an account or not."""
+        await self._take(
+            self._limit("mail:recipient", email.lower(), self._settings.mails_per_recipient, HOUR),
+            self._limit("mail:address", _home(address), self._settings.mails_per_address, HOUR),
+            self._limit("sign-in:overall", "", self._settings.sign_in_overall),
+        )
+
+    async def check_client(self, client_id: str, address: str | None) -> None:
+        """Before a client's secret is looked at. Spends nothing: only `client_failed` does.
+
+        Attempts under way at the same moment see the same; against 256 random bits these few more do not matter.
+        """
+        self._raise(await self._decide(self._client_limits(client_id, address), spend=False))
+
+    async def client_failed(self, client_id: str, address: str | None) -> None:
+        """After a client did not prove who it is. Counted by id and address together: others are not locked out."""
+        await self._decide(self._client_limits(client_id, address), spend=True)
+
+    def _client_limits(self, client_id: str, address: str | None) -> list[Limit]:
+        return [
+            self._limit("client:failures", f"{client_id} {_home(address)}", self._settings.sign_in_per_account),
+            self._limit("client-address:failures", _home(address), self._settings.sign_in_per_address),
+        ]
+
+    def _limit(self, purpose: str, who: str, count: int, seconds: int = MINUTE) -> Limit:
+        digest = hmac.new(self._key, who.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return Limit(f"{purpose}:{digest[:KEY_DIGITS]}" if who else purpose, count, seconds)
+
+    async def _take(self, *limits: Limit) -> None:
+        self._raise(await self._decide(limits, spend=True))
+
+    async def _decide(self, limits: Sequence[Limit], *, spend: bool) -> Decision:
+        if self._breaker.permits():
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    decision = await (self._limiter.take(limits) if spend else self._limiter.look(limits))
+            except (RedisError, TimeoutError) as error:
+                self._breaker.failed()
+                self._say(error)
+            else:
+                self._breaker.succeeded()
+                self._decided.labels("state").inc()
+                return decision
+        self._decided.labels("local").inc()
+        return await (self._local.take(limits) if spend else self._local.look(limits))
+
+    def _say(self, error: Exception) -> None:
+        if time.monotonic() >= self._said_at + SAID_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            log.warning("limits_decided_locally", error=type(error).__name__)
+
+    def _raise(self, decision: Decision) -> None:
+        for outcome in decision.refused:
+            purpose, kind, *_ = outcome.limit.key.split(":")
+            self._refused.labels(f"{purpose}:{kind}").inc()
+        if not decision.allowed:
+            raise TooManyAttemptsError(decision.retry_after)
+
+
+def _home(address: str | None) -> str:
+    """Whose address it is: of IPv6 the /64, which one subscriber has whole. All of unknown address are one."""
+    if address is None:
+        return "unknown"
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, HOME_BITS), strict=False))
+    return str(parsed)
