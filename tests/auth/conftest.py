@@ -1,0 +1,57 @@
+"""The real application of auth over a migrated database of the module's own."""
+
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from services.auth.main import create_app
+from services.auth.settings import AuthSettings
+from services.common.migrations import migrate
+from services.common.settings import MigrationSettings
+from tests.support.clients import app_client
+
+ORIGIN = "https://slipway.test"
+AUDIENCE = "slipway"
+
+MakeSettings = Callable[..., AuthSettings]
+
+
+@pytest.fixture(scope="module")
+async def migrated_url(database_url: str) -> str:
+    """The module's database at head."""
+    settings = MigrationSettings(database_url=database_url)
+    assert await migrate(settings, "services.auth.migrations") == 0
+    return database_url
+
+
+@pytest.fixture(scope="module")
+def make_settings(migrated_url: str, redis_url: str) -> MakeSettings:
+    """Settings for the suite's servers, with some changed; the keys are the module's own."""
+    keys = {"key_encryption_key": secrets.token_hex(32), "token_key": secrets.token_hex(32)}
+
+    def make(**changes: Any) -> AuthSettings:
+        values: dict[str, Any] = {
+            "environment": "development",
+            "database_url": migrated_url,
+            "state_url": redis_url,
+            "issuer": ORIGIN,
+            "audience": AUDIENCE,
+            "mailer": "console",
+            # the least that is allowed: what is tested is not how long a hash takes
+            "argon2_memory_kib": 7168,
+            "argon2_iterations": 5,
+            **keys,
+        }
+        return AuthSettings(**(values | changes))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+async def client(make_settings: MakeSettings) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A client of one replica."""
+    async with app_client(create_app(make_settings())) as opened:
+        yield opened
