@@ -1,4 +1,4 @@
-"""`python -m services.<name> serve | migrate | head`: the one way in for image, Job and operators."""
+"""`python -m services.<name> serve | migrate | head | …`: the one way in for image, Job and operators."""
 
 import argparse
 import asyncio
@@ -27,6 +27,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=ProcessSettings)
+Commands = Any  # what argparse's add_subparsers returns; its class is private
 
 
 def run(
@@ -35,15 +36,22 @@ def run(
     create_app: Callable[[Any], FastAPI],
     settings: type[ServiceSettings],
     migrations: str | None = None,
+    add_commands: Callable[[Commands], None] | None = None,
 ) -> NoReturn:
-    """Read the command line and do it. `migrations` is the package with the service's alembic history."""
+    """Read the command line and do it. `migrations` is the package with the service's alembic history.
+
+    `add_commands` adds the service's own: each sets the default `run`, an async function of the arguments that returns
+    the exit code.
+    """
     # as process 1 it would not hear of SIGTERM at all until the server takes over
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    arguments = _parser(name, with_migrations=migrations is not None).parse_args()
+    arguments = _parser(name, with_migrations=migrations is not None, add_commands=add_commands).parse_args()
     if arguments.command == "serve" and arguments.reload:
         sys.exit(_reload(name))
     if arguments.command == "serve":
         sys.exit(serve(name, create_app, settings))
+    if hasattr(arguments, "run"):
+        sys.exit(asyncio.run(arguments.run(arguments)))
     # only services with a database have these libraries
     from services.common import migrations as runner
 
@@ -56,7 +64,9 @@ def run(
     sys.exit(asyncio.run(runner.migrate(own, migrations)))
 
 
-def _parser(name: str, *, with_migrations: bool) -> argparse.ArgumentParser:
+def _parser(
+    name: str, *, with_migrations: bool, add_commands: Callable[[Commands], None] | None
+) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
     commands = parser.add_subparsers(dest="command", required=True)
     serve_parser = commands.add_parser("serve", help="answer requests until SIGTERM")
@@ -64,6 +74,8 @@ def _parser(name: str, *, with_migrations: bool) -> argparse.ArgumentParser:
     if with_migrations:
         commands.add_parser("migrate", help="bring the database to this version's head")
         commands.add_parser("head", help="print this version's head revision")
+    if add_commands:
+        add_commands(commands)
     return parser
 
 

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
-from sqlmodel import SQLModel
 
 from services.common.migrations import head, migrate
 from services.common.postgres import check_migrated, create_engine
 from services.common.settings import MigrationSettings
-from services.items import migrations, models
+from services.items import migrations
+from tests.support import schema
 from tests.support.servers import execute, new_database
 
 PACKAGE = "services.items.migrations"
@@ -36,31 +33,13 @@ def insert_of(row: dict[str, str]) -> str:
 
 async def test_models_and_migrations_describe_the_same_tables(migrated_url: str) -> None:
     engine = create_engine(MigrationSettings(database_url=migrated_url))
-
-    def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "compare_server_default": True,
-                "include_name": lambda name, kind, _: (kind, name) != ("table", "schema_history"),
-            },
-        )
-        return list(compare_metadata(context, SQLModel.metadata))
-
     try:
-        async with engine.connect() as connection:
-            assert await connection.run_sync(differences) == []
-            checks = await connection.execute(
-                text(
-                    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-                    " WHERE conrelid = 'items'::regclass AND contype = 'c'"
-                )
-            )
-            in_database = {name for name, _ in checks}
+        assert await schema.differences(engine, "services.items") == []
+        in_database = await schema.checks(engine)
     finally:
         await engine.dispose()
-    in_models = {c.name for c in models.Item.__table__.constraints if c.name}  # type: ignore[attr-defined]
-    assert in_database == in_models
+
+    assert in_database == schema.named_checks("services.items")
     assert len(in_database) == 7
 
 

@@ -17,5 +17,8 @@ class ServiceLayersContract(LayersContract):
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
         """Fill in the containers and check as usual."""
         services = sorted(graph.find_children(ROOT) - {COMMON})
-        vars(self)["containers"] = [ModuleExpression(name) for name in services]  # declared on the class as a field
+        whole = [
+            name for name in services if f"{name}.__main__" in graph.modules
+        ]  # what cannot be started is not one yet
+        vars(self)["containers"] = [ModuleExpression(name) for name in whole]  # declared on the class as a field
         return super().check(graph, verbose)

@@ -1,0 +1,1 @@
+"""Applications that may ask for tokens."""

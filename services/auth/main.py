@@ -1,0 +1,47 @@
+"""Auth on one screen: settings, resources, routers."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TypedDict
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from services.auth.settings import AuthSettings
+from services.common.app import create_service
+from services.common.migrations import head
+from services.common.postgres import SessionMaker, check_migrated, open_postgres, session_maker
+from services.common.redis import open_redis
+
+MIGRATIONS = "services.auth.migrations"
+
+
+class State(TypedDict):
+    """What requests find in `request.state`."""
+
+    settings: AuthSettings
+    session_maker: SessionMaker
+    redis: Redis
+    readiness_checks: dict[str, Callable[[], Awaitable[object]]]
+
+
+def create_app(settings: AuthSettings | None = None) -> FastAPI:
+    """Build the application; `settings` are read from the environment unless given."""
+    settings = settings or AuthSettings()
+    revision = head(MIGRATIONS)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(open_postgres(settings, app.state.registry))
+            redis = await stack.enter_async_context(open_redis(settings.state_url))
+            yield {
+                "settings": settings,
+                "session_maker": session_maker(engine),
+                "redis": redis,
+                # `state` is missing: auth answers without it, by the stated policies
+                "readiness_checks": {"postgres": partial(check_migrated, engine, revision)},
+            }
+
+    return create_service(settings, title="Slipway auth", routers=[], lifespan=lifespan)

@@ -1,0 +1,1 @@
+"""What must stop working now: written with its cause, told to every process."""
