@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -51,7 +51,7 @@ def run(
     if arguments.command == "serve":
         sys.exit(serve(name, create_app, settings))
     if hasattr(arguments, "run"):
-        sys.exit(asyncio.run(arguments.run(arguments)))
+        sys.exit(asyncio.run(until_terminated(arguments.run(arguments))))
     # only services with a database have these libraries
     from services.common import migrations as runner
 
@@ -61,7 +61,18 @@ def run(
         sys.exit(0)
     own = read_settings(MigrationSettings)
     configure_logging(name, own.log_level)
-    sys.exit(asyncio.run(runner.migrate(own, migrations)))
+    sys.exit(asyncio.run(until_terminated(runner.migrate(own, migrations))))
+
+
+async def until_terminated(work: Coroutine[Any, Any, int]) -> int:
+    """Do the work and return its exit code; on SIGTERM cancel it, so that it frees what it holds, and return 143.
+
+    An exception out of a signal handler could come up anywhere, within the driver too, and be lost or leave it hanging.
+    """
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await asyncio.wait({task})
+    return TERMINATED if task.cancelled() else task.result()
 
 
 def _parser(

@@ -321,7 +321,7 @@ def test_sigterm_ends_a_migration_and_frees_its_lock(url: str) -> None:
             time.sleep(0.01)
         process.terminate()
 
-        assert process.wait() == 143
+        assert process.wait() == 143, process.log
     deadline = time.monotonic() + 5
     while execute(url, held)[0][0]["held"]:
         assert time.monotonic() < deadline
