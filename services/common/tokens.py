@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from joserfc import jwt
@@ -37,6 +37,9 @@ class Principal:
     roles: frozenset[str] = frozenset()
     session_id: str | None = None
     token_id: str | None = None
+    # of the token, for whoever keeps the verdict: it holds no longer than they do
+    expires_at: float = field(default=0, compare=False)
+    key_id: str = field(default="", compare=False)
 
 
 class InvalidTokenError(Exception):
@@ -62,7 +65,7 @@ class TokenVerifier:
                 raise InvalidTokenError("signed with a key that auth does not publish")  # noqa: TRY301
             claims = _signed_claims(token, key)
             self._check(claims)
-            return _principal(claims)
+            return replace(_principal(claims), expires_at=claims["exp"], key_id=kid)
         except KeysAwayError:
             raise UnavailableError(
                 "Tokens cannot be checked: the keys of auth are away", retry_after_seconds=5

@@ -47,6 +47,14 @@ async def refused(verifier: TokenVerifier, token: str) -> str:
     return str(caught.value.detail)
 
 
+async def test_the_verdict_says_until_when_and_by_which_key_it_holds(verifier: TokenVerifier, issuer: Issuer) -> None:
+    claims = issuer.claims()
+
+    principal = await verifier.verify(issuer.signers[-1].sign(claims))
+
+    assert (principal.expires_at, principal.key_id) == (claims["exp"], issuer.key.kid)
+
+
 async def test_a_good_token_names_its_principal(verifier: TokenVerifier, issuer: Issuer) -> None:
     principal = await verifier.verify(issuer.token(roles=["editor"], sid="s1", jti="t1"))
 
