@@ -27,6 +27,13 @@ def client_address(scope: Scope, trusted: Iterable[Network]) -> str | None:
     return str(hop)
 
 
+def is_from(scope: Scope, networks: Iterable[Network]) -> bool:
+    """Whether the peer of the connection itself is in one of the networks."""
+    peer = scope.get("client")
+    address = _parse(peer[0]) if peer else None
+    return address is not None and _is_trusted(address, networks)
+
+
 def _is_trusted(address: Address, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)
 

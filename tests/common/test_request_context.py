@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.common.addresses import client_address
+from services.common.addresses import client_address, is_from
 from services.common.settings import ServiceSettings
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
@@ -98,3 +98,13 @@ async def test_trusted_proxies_decide_whose_header_counts() -> None:
     proxies: Any = "127.0.0.0/8"
     async with app_client(create_app(SampleSettings(trusted_proxies=proxies))) as behind:
         assert (await behind.get("/v1/sample/client", headers=headers)).json() == {"client": "198.51.100.7"}
+
+
+def test_the_peer_itself_is_what_is_from_somewhere() -> None:
+    def scope(peer: str) -> dict[str, object]:
+        return {"client": (peer, 1), "headers": [(b"x-forwarded-for", b"10.0.0.1")]}
+
+    assert is_from(scope("10.1.2.3"), TRUSTED)
+    assert is_from(scope("::ffff:10.1.2.3"), TRUSTED)
+    assert not is_from(scope("192.0.2.1"), TRUSTED)
+    assert not is_from({"client": None}, TRUSTED)
