@@ -30,10 +30,14 @@ def create_service(
     title: str,
     routers: Sequence[APIRouter],
     lifespan: Lifespan | None = None,
+    edge: Sequence[Middleware] = (),
+    inner: Sequence[Middleware] = (),
 ) -> FastAPI:
     """Build the application. `app.state.health` and `app.state.registry` are for the management port.
 
-    The lifespan's state may hold `readiness_checks`: name to an async function that raises when not ready.
+    The lifespan's state may hold `readiness_checks`: name to an async function that raises when not ready. Layers of
+    the service's own go to the `edge`, where they see every answer but those of the server itself, or are `inner`,
+    the last before the routes.
     """
     health = Health()
     registry = process_registry(settings.service_name, project_version(), health)
@@ -48,8 +52,10 @@ def create_service(
         middleware=[  # the first is outermost
             Middleware(RequestContext, health=health, trusted_proxies=settings.trusted_proxies),
             *metrics_middleware(registry),
+            *edge,
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(LastResort, health=health),
+            *inner,
             Middleware(HeadIsGet),
         ],
     )
