@@ -32,12 +32,13 @@ def create_service(
     lifespan: Lifespan | None = None,
     edge: Sequence[Middleware] = (),
     inner: Sequence[Middleware] = (),
+    websockets: bool = False,
 ) -> FastAPI:
     """Build the application. `app.state.health` and `app.state.registry` are for the management port.
 
     The lifespan's state may hold `readiness_checks`: name to an async function that raises when not ready. Layers of
     the service's own go to the `edge`, where they see every answer but those of the server itself, or are `inner`,
-    the last before the routes.
+    the last before the routes. Offers of a WebSocket are taken only where `websockets` says so.
     """
     health = Health()
     registry = process_registry(settings.service_name, project_version(), health)
@@ -61,6 +62,7 @@ def create_service(
     )
     app.state.health = health
     app.state.registry = registry
+    app.state.websockets = websockets
     add_problem_handlers(app)
     describe_problems(app)
     for router in routers:

@@ -20,7 +20,7 @@ from services.common.problems import problem
 from services.common.settings import Network
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")  # a UUID is one of these
-
+STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 log = structlog.get_logger()
 
@@ -35,8 +35,8 @@ class RequestContext:
         self.trusted_proxies = tuple(trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap one request."""
-        if scope["type"] != "http":
+        """Wrap one request, or one WebSocket from its offer to its end."""
+        if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
@@ -47,11 +47,11 @@ class RequestContext:
 
         async def send_marked(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in STARTS:
+                status = message.get("status", 101)
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                if self.health.draining:
+                if message["type"] == "http.response.start" and self.health.draining:
                     headers["Connection"] = "close"
             await send(message)
 
@@ -61,7 +61,7 @@ class RequestContext:
             finally:
                 log.info(
                     "request_finished",
-                    method=scope["method"],
+                    method=scope.get("method", "GET"),
                     handler=_handler(scope),
                     status=status,
                     duration_ms=round((time.perf_counter() - started) * 1000, 3),

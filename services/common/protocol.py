@@ -34,6 +34,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._linger_due: asyncio.TimerHandle | None = None
         self._in_headers = True
         self._offered = False  # an upgrade; its headers are read a second time, without the offer
+        self._taken = False  # an offer of a WebSocket, where those are spoken
         self._pending = 0  # bytes received since the headers began
         self._body_received = 0  # bytes received since they ended
         self._body_delivered = 0  # those of them that are the body's own
@@ -78,12 +79,23 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._offered = False
             rest: int = offer.args[0]
+            if self._taken:
+                self._hand_over(data[rest:])
+                return
+            self._offered = False
             head = self._head_without_offer()
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self._parse(head + data[rest:])
+
+    def _hand_over(self, early: bytes) -> None:
+        """Give the connection to the WebSocket. Nothing may come before it is accepted, or while we still answer."""
+        if early or not self._is_answered():
+            raise httptools.HttpParserError
+        self._stop_timer()
+        self._in_headers = False
+        self.handle_websocket_upgrade()
 
     def _head_without_offer(self) -> bytes:
         """The headers as a client without the wish to upgrade would have sent them (RFC 9110 7.8: it may be ignored).
@@ -116,18 +128,26 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         if self.parser.should_upgrade():
             self._offered = True
-            return
+            self._taken = self._should_upgrade() and not self._has_body()
+            if not self._taken:
+                return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES:
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise _RefusedError
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts != 1 and not (hosts == 0 and self.parser.get_http_version() == "1.0"):
             raise _RefusedError
+        if self._taken:
+            super().on_headers_complete()
+            return
         self._stop_timer()
         super().on_headers_complete()
         self.cycle.transport = _CycleTransport(self.transport, self.cycle)  # type: ignore[assignment]
         self._in_headers = False
         self._pending = self._body_received = self._body_delivered = 0
+
+    def _has_body(self) -> bool:
+        return any(name in {b"content-length", b"transfer-encoding"} for name, _ in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body."""
@@ -177,10 +197,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write(head.encode() + body)
         self.transport.close()
 
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # None at first
+
     def _may_answer(self) -> bool:
         """Whether an answer now would be read as the one to what is refused."""
         if self._in_headers:
-            return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # None at first
+            return self._is_answered()
         return not self.cycle.response_started and not self.pipeline
 
     def _start_timer(self) -> None:

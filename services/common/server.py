@@ -22,6 +22,7 @@ CLIENT_IDLE_SECONDS = 90  # the longest that a proxy in front keeps an idle conn
 KEEP_ALIVE_SECONDS = 120  # longer than they, so that the client is the one to close
 CANCEL_SECONDS = 3.0  # for requests that were cut off to leave
 POLL_SECONDS = 0.05
+MAX_MESSAGE_BYTES = 1024 * 1024  # of a WebSocket
 
 log = structlog.get_logger()
 
@@ -96,7 +97,9 @@ def server_config(app: ASGIApp, *, registry: CollectorRegistry, shutdown_seconds
         app,
         loop="uvloop",
         http=partial(BoundedProtocol, refusals=Refusals(registry)),  # type: ignore[arg-type] # called as the class is
-        ws="none",
+        ws="websockets-sansio" if takes_websockets(app) else "none",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # what is packed may be far larger than what is counted
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -106,6 +109,11 @@ def server_config(app: ASGIApp, *, registry: CollectorRegistry, shutdown_seconds
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(shutdown_seconds)),
     )
+
+
+def takes_websockets(app: ASGIApp) -> bool:
+    """Whether an application has said that it does."""
+    return bool(getattr(getattr(app, "state", None), "websockets", False))
 
 
 def listen(host: str, port: int) -> socket.socket:
