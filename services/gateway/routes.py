@@ -1,0 +1,109 @@
+"""Which service answers which path."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+PREFIX = re.compile(r"(/[A-Za-z0-9_.~-]+)+")
+PUBLIC = frozenset({"/oauth2", "/.well-known", "/login", "/logout"})  # of auth: who asks here has no token yet
+OWN = frozenset({"/", "/docs", "/openapi.json"})
+
+
+def _check_prefix(value: str) -> str:
+    if not PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        raise ValueError("a path of plain segments without a slash at its end, such as /v1/items, would be right")
+    if value in OWN:
+        raise ValueError("is the gateway's own")
+    return value
+
+
+def _check_upstream(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL; http://items:8000 would be right") from None
+    if parts.scheme != "http" or not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("http://host:port and nothing after it would be right: paths are not rewritten")
+    if parts.username or parts.password:
+        raise ValueError("must have no user and no password")
+    return value.rstrip("/")
+
+
+class Route(BaseModel):
+    """One path and all below it. `timeout_seconds` runs from the end of the request to the beginning of the answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    path: Annotated[str, AfterValidator(_check_prefix)]
+    upstream: Annotated[str, AfterValidator(_check_upstream)]
+    public: bool = False  # whether requests without a token pass
+    timeout_seconds: float = Field(default=15, gt=0, le=3600)
+    max_body_bytes: int | None = Field(default=None, gt=0)
+
+    def covers(self, path: str) -> bool:
+        """Whether a path is this one or below it: /v1/items/1, and not /v1/itemsets."""
+        return path == self.path or path.startswith(f"{self.path}/")
+
+
+def parse_routes(document: Any) -> tuple[Route, ...]:
+    """Read `{"/v1/items": "http://items:8000", "/login": {"upstream": …, …}}`.
+
+    Raises ValueError naming path and field.
+    """
+    if not isinstance(document, Mapping) or not document:
+        raise ValueError('is no table of routes; {"/v1/items": "http://items:8000"} would be right')
+    return tuple(_route(path, entry) for path, entry in document.items())
+
+
+def _route(path: str, entry: object) -> Route:
+    fields = {"upstream": entry} if isinstance(entry, str) else entry
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"has a wrong route {path}: a URL, or an object with one as its upstream, would be right")  # noqa: TRY004 - of data
+    try:
+        return Route.model_validate({"public": path in PUBLIC, **fields, "path": path})
+    except ValidationError as error:
+        found = error.errors()[0]
+        field = ".".join(map(str, found["loc"]))
+        said = str(found["msg"]).removeprefix("Value error, ")
+        raise ValueError(f"has a wrong route {path}: {field}: {said}") from None
+
+
+class Routes:
+    """The routes of a gateway; the longest path wins."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """Take them in any order."""
+        self.all = sorted(routes, key=lambda route: -len(route.path))
+
+    def find(self, path: str) -> Route | None:
+        """The route of a path that is not ambiguous, or None."""
+        for route in self.all:
+            if route.covers(path):
+                return route
+        return None
+
+
+class NamedRoute(BaseRoute):
+    """A route as the framework sees it: a name in logs and metrics. What asks for it has been forwarded before."""
+
+    name: ClassVar[str] = "forwarded"
+
+    def __init__(self, route: Route) -> None:
+        """Take the route that is named."""
+        self.route = route
+        self.path = route.path
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match what the route covers."""
+        matched = scope["type"] in {"http", "websocket"} and self.route.covers(scope["path"])
+        return (Match.FULL if matched else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the base class has it
+        """Never reached."""
+        raise RuntimeError(f"{self.path} was not forwarded")

@@ -1,0 +1,177 @@
+"""The services behind the gateway: their pods, looked up again and again, and the way of a request to one of them."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import structlog
+
+from services.gateway.balancer import choose
+from services.gateway.client import Request, Response, UpstreamClient
+from services.gateway.exceptions import BrokenAnswerError, ConnectError, SlowAnswerError, UpstreamError
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.pods import Pod
+from services.gateway.resolver import NobodyError, Resolve
+from services.gateway.retries import IDEMPOTENT, RetryBudget
+
+log = structlog.get_logger()
+
+
+class Exchange:
+    """An answer, and the pod that is busy with it until `close`."""
+
+    def __init__(self, pod: Pod, response: Response) -> None:
+        """Take both."""
+        self.pod = pod
+        self.response = response
+
+    def close(self) -> None:
+        """Be done with it. Again does nothing."""
+        if self.pod is not None:
+            self.response.close()
+            self.pod.end()
+            self.pod = None  # type: ignore[assignment] # it is not ours any more
+
+
+class Upstream:
+    """One service by its URL. Several routes share it, with what it knows of its pods."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client: UpstreamClient,
+        resolve: Resolve,
+        metrics: GatewayMetrics,
+        slow_start_seconds: float,
+        budget: RetryBudget | None = None,
+    ) -> None:
+        """Take the URL, and how its name is looked up."""
+        parts = urlsplit(url)
+        self.host, self.port = str(parts.hostname), parts.port or 80
+        self.authority = parts.netloc  # also the label of its metrics
+        self.pods: dict[str, Pod] = {}
+        self.resolved = False
+        self._client = client
+        self._resolve = resolve
+        self._metrics = metrics
+        self._slow_start_seconds = slow_start_seconds
+        self._budget = budget or RetryBudget()
+
+    async def look_up(self) -> None:
+        """Compare the pods with what the name says now; without an answer keep those that are known."""
+        self._client.sweep()
+        try:
+            addresses = await self._resolve(self.host, self.port)
+        except NobodyError:
+            addresses = []
+        except (OSError, TimeoutError) as error:
+            log.warning("upstream_not_resolved", upstream=self.authority, reason=str(error) or type(error).__name__)
+            self._metrics.resolutions.labels(self.authority, "failed").inc()
+            return
+        self._metrics.resolutions.labels(self.authority, "resolved").inc()
+        self._know(addresses)
+
+    def _know(self, addresses: Iterable[str]) -> None:
+        found = set(addresses)
+        born = time.monotonic() if self.pods else None  # all are equally new at first
+        for address in found - self.pods.keys():
+            self.pods[address] = Pod((address, self.port), born=born)
+        for address in self.pods.keys() - found:
+            self._client.forget(self.pods.pop(address).address)
+        self.resolved = True
+        self._metrics.pods.labels(self.authority).set(len(self.pods))
+
+    async def send(self, request: Request) -> Exchange:
+        """Have a request answered. Raises UpstreamError, ClientGoneError, and what its body raises.
+
+        A request that met a dead pod is tried once more elsewhere: any, when not a byte of it was sent; an idempotent
+        one also when the connection ended before any of the answer, if its body is still at hand.
+        """
+        self._budget.request()
+        pod = self._choose(())
+        try:
+            return await self._ask(pod, request)
+        except (ConnectError, BrokenAnswerError) as error:
+            if not may_retry(request, error) or not self._spend():
+                raise
+            other = self._choose((pod,))
+        return await self._ask(other, request)
+
+    def _choose(self, without: tuple[Pod, ...]) -> Pod:
+        pods = self.pods.values()
+        now = time.monotonic()
+        pod = choose(pods, now, slow_start_seconds=self._slow_start_seconds, without=without)
+        pod = pod or choose(pods, now, slow_start_seconds=self._slow_start_seconds)  # there is no other
+        if pod is None:
+            raise ConnectError("it has no pods")
+        return pod
+
+    def _spend(self) -> bool:
+        granted = self._budget.take()
+        self._metrics.retries.labels(self.authority, "sent" if granted else "refused").inc()
+        return granted
+
+    async def _ask(self, pod: Pod, request: Request) -> Exchange:
+        pod.begin()
+        started = time.perf_counter()
+        try:
+            response = await self._client.send(pod.address, request)
+        except UpstreamError as error:
+            pod.end()
+            self._failed(pod, error)
+            raise
+        except BaseException:
+            pod.end()
+            raise
+        pod.succeeded()
+        self._metrics.upstream_seconds.labels(self.authority).observe(time.perf_counter() - started)
+        return Exchange(pod, response)
+
+    def _failed(self, pod: Pod, error: UpstreamError) -> None:
+        reasons = {ConnectError: "connect", BrokenAnswerError: "broken", SlowAnswerError: "slow"}
+        reason = reasons[type(error)]
+        self._metrics.upstream_failures.labels(self.authority, reason).inc()
+        log.warning("upstream_failed", upstream=self.authority, pod=pod.address[0], reason=reason, error=str(error))
+        if pod.failed(time.monotonic(), refused=reason == "connect"):
+            self._metrics.ejections.labels(self.authority).inc()
+            self._client.forget(pod.address)
+
+
+def may_retry(request: Request, error: UpstreamError) -> bool:
+    """Whether sending the request again does no harm whatever became of it."""
+    if isinstance(error, ConnectError):
+        return True
+    unanswered = isinstance(error, BrokenAnswerError) and not error.begun
+    return unanswered and request.method in IDEMPOTENT and request.body.replayable and not request.upgrade
+
+
+async def all_resolved(upstreams: Iterable[Upstream]) -> None:
+    """Raise unless every name has been looked up once; a readiness check. A service without pods is no reason."""
+    waiting = [upstream.authority for upstream in upstreams if not upstream.resolved]
+    if waiting:
+        raise LookupError(f"{', '.join(waiting)} not looked up yet")
+
+
+@asynccontextmanager
+async def looked_up(
+    upstreams: Iterable[Upstream], client: UpstreamClient, *, every_seconds: float
+) -> AsyncGenerator[None]:
+    """Look the names up now, and again for as long as the block lasts."""
+    tasks = [asyncio.create_task(_keep_looking(upstream, every_seconds)) for upstream in upstreams]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        client.close()
+
+
+async def _keep_looking(upstream: Upstream, every_seconds: float) -> None:
+    while True:
+        await upstream.look_up()
+        await asyncio.sleep(every_seconds)
