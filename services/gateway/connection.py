@@ -13,6 +13,7 @@ from services.gateway.headers import NO_CONTENT, Header, are_sound
 MAX_HEAD_BYTES = 64 * 1024  # status line and headers, with all interim answers (1xx) before them
 MAX_FRAMING_BYTES = 16 * 1024  # of a body beside its own bytes: chunk sizes and extensions, trailers
 HIGH_WATER_BYTES = 64 * 1024  # of an answer that wait for the client
+VERSIONS = frozenset({"1.0", "1.1"})
 WRITE_SECONDS = 30.0  # for a pod that takes nothing of a request's body
 
 
@@ -126,6 +127,8 @@ class Connection(asyncio.Protocol):
             return
         if status == 101 and not self._upgrade:  # noqa: PLR2004 - Switching Protocols
             raise BrokenAnswerError("switched protocols unasked", begun=True)
+        if self._parser.get_http_version() not in VERSIONS:
+            raise BrokenAnswerError("another version of HTTP", begun=True)
         if not 101 <= status < 600 or not are_sound(self.headers):  # noqa: PLR2004 - what HTTP knows
             raise BrokenAnswerError("a status or a header that cannot be passed on", begun=True)
         coding = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]

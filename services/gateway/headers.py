@@ -33,7 +33,6 @@ PASSED = frozenset(
         b"cache-control",
         b"content-digest",
         b"content-disposition",
-        b"content-encoding",
         b"content-language",
         b"content-type",
         b"cookie",

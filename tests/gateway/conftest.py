@@ -40,8 +40,8 @@ class Pod:
         self.opened += 1
         try:
             await self.script(Recording(reader, self.heads), writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the end of the pod, or of the gateway's patience
         finally:
             writer.close()
             self.closed += 1
