@@ -131,7 +131,9 @@ def make_gateway(issuer: Issuer, jwks: KeyServer) -> MakeGateway:
     """Starts gateways, by their routes and settings; routes are public unless they say no."""
 
     @asynccontextmanager
-    async def make(routes: dict[str, Any], *, resolve: Any = None, **changes: Any) -> AsyncGenerator[Gateway]:
+    async def make(
+        routes: dict[str, Any], *, resolve: Any = None, wait_ready: bool = True, **changes: Any
+    ) -> AsyncGenerator[Gateway]:
         table = {path: {"public": True, **_fields(entry)} for path, entry in routes.items()}
         settings = GatewaySettings(
             routes=parse_routes(table),
@@ -145,7 +147,8 @@ def make_gateway(issuer: Issuer, jwks: KeyServer) -> MakeGateway:
         )
         app = create_app(settings, resolve=resolve) if resolve else create_app(settings)
         async with app_client(app) as client:
-            await _until_ready(app)
+            if wait_ready:
+                await _until_ready(app)
             yield Gateway(app, client)
 
     return make
