@@ -7,7 +7,7 @@ from services.gateway.pods import Pod
 
 
 def choose(pods: Iterable[Pod], now: float, *, slow_start_seconds: float, without: Collection[Pod] = ()) -> Pod | None:
-    """Power of two choices by requests in flight over weight; None without pods.
+    """Power of two choices by requests in flight; None without pods.
 
     When every pod is ejected, all are asked: a suspicion must not make an outage.
     """
@@ -16,9 +16,6 @@ def choose(pods: Iterable[Pod], now: float, *, slow_start_seconds: float, withou
     if len(usable) < 2:  # noqa: PLR2004 - nothing to choose between
         return usable[0] if usable else None
     weights = [pod.weight(now, slow_start_seconds) for pod in usable]
-    if min(weights) == 1:
-        first, second = random.sample(usable, 2)
-        return second if second.in_flight < first.in_flight else first
-    # in flight alone would not hold a new pod back while there is little to do: all are at 0 then
-    first, second = random.choices(usable, weights, k=2)
-    return min(first, second, key=lambda pod: (pod.in_flight + 1) / pod.weight(now, slow_start_seconds))
+    # a new pod is picked less often: in flight alone would not hold it back while there is little to do
+    first, second = random.sample(usable, 2) if min(weights) == 1 else random.choices(usable, weights, k=2)
+    return second if second.in_flight < first.in_flight else first

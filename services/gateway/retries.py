@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 WINDOW_SECONDS = 10
 RATIO = 0.2
-FLOOR = 3  # retries in a window that are always permitted: a single caller is not to see one dead pod
+FLOOR = 10  # retries in a window that are always permitted: few callers are not to see one dead pod
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110 9.2.2
 

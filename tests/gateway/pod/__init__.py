@@ -1,0 +1,1 @@
+"""A service in a process of its own that says which pod it is."""

@@ -1,0 +1,1 @@
+"""The gateway in a process of its own, whose DNS is a file that the test writes."""
