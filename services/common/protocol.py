@@ -15,6 +15,7 @@ from services.common.statuses import kind
 MAX_HEADER_BYTES = 64 * 1024  # request line and headers together; tokens take 8 KiB at most
 HEADER_SECONDS = 10.0  # from the first byte of a request to the end of its headers
 MAX_FRAMING_BYTES = 16 * 1024  # of a body beside its own bytes: chunk sizes and extensions, trailers
+SLOW_READER_SECONDS = 60.0  # for a client that takes nothing of an answer
 LINGER_SECONDS = 2.0  # for the rest of a body that nobody reads any more
 LINGER_BYTES = 8 * 1024 * 1024
 
@@ -32,6 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusals = refusals
         self._headers_due: asyncio.TimerHandle | None = None
         self._linger_due: asyncio.TimerHandle | None = None
+        self._reader_due: asyncio.TimerHandle | None = None
         self._in_headers = True
         self._offered = False  # an upgrade; its headers are read a second time, without the offer
         self._taken = False  # an offer of a WebSocket, where those are spoken
@@ -50,8 +52,26 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget the timers."""
         self._stop_timer()
         self._stop_lingering()
+        self._stop_waiting_for_reader()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that takes nothing of its answer, which holds what made it."""
+        super().pause_writing()
+        self._reader_due = self._reader_due or self.loop.call_later(SLOW_READER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._stop_waiting_for_reader()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one whose client has not even taken the last answer would never be closed."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
 
     def data_received(self, data: bytes) -> None:
         """Parse, and count what httptools takes without limit: unfinished headers, and what surrounds a body."""
@@ -220,6 +240,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._linger_due.cancel()
             self._linger_due = None
 
+    def _stop_waiting_for_reader(self) -> None:
+        if self._reader_due is not None:
+            self._reader_due.cancel()
+            self._reader_due = None
+
     def _headers_late(self) -> None:
         if not self.transport.is_closing():
             self._refusals.refused(HTTPStatus.REQUEST_TIMEOUT, self.client)
@@ -242,3 +267,5 @@ class _CycleTransport:
     def close(self) -> None:
         if not (self._cycle.response_complete and self._cycle.more_body):  # else the protocol closes, a little later
             self._transport.close()
+            if self._transport.get_write_buffer_size():  # it is closed when the client has taken that, or never
+                asyncio.get_running_loop().call_later(SLOW_READER_SECONDS, self._transport.abort)
