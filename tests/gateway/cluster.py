@@ -76,7 +76,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 @contextmanager
 def pod_process(host: str, port: int) -> Generator[Process]:
     """One pod, ready."""
-    env = {"HOST": host, "PORT": str(port), "LOG_LEVEL": "WARNING"}
+    env = {"HOST": host, "PORT": str(port), "LOG_LEVEL": "WARNING", "DRAIN_SECONDS": "1"}
     with service_process("tests.gateway.pod", env, wait_ready=False) as process:
         management = f"http://{host}:{process.management_port}"
         wait_until_ready(management, process.popen, lambda: process.log)
