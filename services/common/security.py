@@ -25,9 +25,9 @@ async def get_principal(request: Request, _: Annotated[Any, Security(bearer)]) -
 async def _authenticate(request: Request) -> Principal:
     values = request.headers.getlist("authorization")
     scheme, _, token = (values[0] if values else "").partition(" ")
-    if len(values) != 1 or scheme.lower() != "bearer" or not token.strip():
+    if len(values) != 1 or scheme.lower() != "bearer" or not token.strip(" "):
         raise UnauthenticatedError("Send one header `Authorization: Bearer <access token>`")
-    principal: Principal = await request.state.token_verifier.verify(token.strip())
+    principal: Principal = await request.state.token_verifier.verify(token.strip(" "))
     structlog.contextvars.bind_contextvars(subject=principal.subject)
     request.state.principal = principal
     return principal

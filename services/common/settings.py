@@ -175,6 +175,7 @@ class TokenSettings(ProcessSettings):
     audience: str = Field(min_length=1)
     auth_url: BaseUrl | None = None
     jwks_url: HttpUrl | None = None
+    state_url: RedisUrl | None = None  # where auth tells what it revoked; another identity provider tells nothing
 
     @model_validator(mode="after")
     def _keys_have_an_address(self) -> Self:

@@ -75,7 +75,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
                 "forwarder": forwarder,
                 "token_verifier": verifier,
                 "readiness_checks": {
-                    "keys": verifier.keys.ready,
+                    **verifier.readiness_checks,
                     "upstreams": partial(all_resolved, upstreams.values()),
                 },
             }

@@ -52,19 +52,14 @@ class TokenChecker:
         assert known.principal is not None  # noqa: S101 - one of the two is there
         return known.principal
 
-    def revoke(self, revoked: Callable[[Principal], bool]) -> None:
-        """Forget every token of whom this says so; their next use is verified anew."""
-        self._known = OrderedDict(
-            (digest, known)
-            for digest, known in self._known.items()
-            if known.principal is None or not revoked(known.principal)
-        )
-
     async def _holds(self, known: _Known) -> bool:
         if known.until <= self._clock():
             return False
+        if known.principal is None:
+            return True
         # a key that auth has withdrawn takes its tokens with it
-        return known.principal is None or await self._verifier.keys.get(known.principal.key_id) is not None
+        keyed = await self._verifier.keys.get(known.principal.key_id) is not None
+        return keyed and not self._verifier.is_revoked(known.principal)
 
     async def _ask(self, token: str) -> _Known:
         try:

@@ -49,7 +49,7 @@ def create_app(settings: ItemsSettings | None = None) -> FastAPI:
                 # the cache is missing: items answers without it
                 "readiness_checks": {
                     "postgres": partial(check_migrated, engine, revision),
-                    "keys": verifier.keys.ready,
+                    **verifier.readiness_checks,
                 },
             }
 

@@ -100,7 +100,7 @@ async def test_unusual_tokens_are_good_too(verifier: TokenVerifier, issuer: Issu
         ({"exp": None}, "exp is not a time"),
         ({"exp": "never"}, "exp is not a time"),
         ({"exp": True}, "exp is not a time"),
-        ({"exp": float("nan")}, "exp is not a time"),
+        ({"exp": float("nan")}, "not a JWT"),
         ({"exp": 10**400}, "exp is not a time"),
         ({"nbf": now(300)}, "not valid yet"),
         ({"nbf": "tomorrow"}, "nbf is not a time"),
