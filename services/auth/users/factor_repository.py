@@ -59,8 +59,9 @@ class FactorRepository:
 
     async def remove_totp(self, user_id: UUID) -> bool:
         """Forget the authenticator and the recovery codes; whether there was one."""
-        await self._session.exec(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user_id))
         removed = await self._session.exec(delete(TotpFactor).where(col(TotpFactor.user_id) == user_id))
+        # after it, so that codes of a renewal under way are there to be seen
+        await self._session.exec(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user_id))
         return bool(removed.rowcount)
 
     async def replace_recovery_codes(self, user_id: UUID, hashes: Sequence[bytes]) -> None:

@@ -1,0 +1,55 @@
+"""People in the module's database, and sessions over it."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.auth.settings import AuthSettings
+from services.common.postgres import DatabaseSession, SessionMaker, open_postgres, session_maker
+from tests.auth.conftest import MakeSettings
+from tests.support.databases import execute
+
+RUNNERS, SECONDS = 8, 20
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def settings(make_settings: MakeSettings) -> AuthSettings:
+    return make_settings(database_pool_size=RUNNERS)
+
+
+@pytest.fixture(scope="module")
+async def sessions(settings: AuthSettings) -> AsyncGenerator[SessionMaker]:
+    async with open_postgres(settings, CollectorRegistry()) as engine:
+        yield session_maker(engine)
+
+
+@pytest.fixture
+def user(migrated_url: str) -> uuid.UUID:
+    user_id = uuid.uuid4()
+    row = f"('{user_id}', '{user_id}@slipway.test', 'Ada', 'none')"
+    execute(migrated_url, f"INSERT INTO users (id, email, name, password_hash) VALUES {row}")  # noqa: S608
+    return user_id
+
+
+async def race(
+    sessions: SessionMaker, work: Callable[[DatabaseSession], Awaitable[T]], *, runners: int = RUNNERS
+) -> list[T]:
+    """Do the same at once, each on a connection and in a transaction of its own."""
+    start = asyncio.Barrier(runners)
+
+    async def run() -> T:
+        async with sessions() as session:
+            await session.connection()
+            await start.wait()
+            result = await work(session)
+            await session.commit()
+            return result
+
+    async with asyncio.timeout(SECONDS):
+        return await asyncio.gather(*(run() for _ in range(runners)))
