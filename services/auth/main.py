@@ -8,11 +8,14 @@ from typing import TypedDict
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from services.auth.keys.ring import KeyRing, open_key_ring
+from services.auth.keys.router import router as keys_router
 from services.auth.settings import AuthSettings
 from services.common.app import create_service
 from services.common.migrations import head
 from services.common.postgres import SessionMaker, check_migrated, open_postgres, session_maker
 from services.common.redis import open_redis
+from services.common.tokens import TokenVerifier
 
 MIGRATIONS = "services.auth.migrations"
 
@@ -23,6 +26,8 @@ class State(TypedDict):
     settings: AuthSettings
     session_maker: SessionMaker
     redis: Redis
+    key_ring: KeyRing
+    token_verifier: TokenVerifier
     readiness_checks: dict[str, Callable[[], Awaitable[object]]]
 
 
@@ -36,12 +41,16 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(open_postgres(settings, app.state.registry))
             redis = await stack.enter_async_context(open_redis(settings.state_url))
+            sessions = session_maker(engine)
+            ring = await stack.enter_async_context(open_key_ring(settings, sessions, app.state.registry))
             yield {
                 "settings": settings,
-                "session_maker": session_maker(engine),
+                "session_maker": sessions,
                 "redis": redis,
+                "key_ring": ring,
+                "token_verifier": TokenVerifier(ring, issuer=settings.issuer, audience=settings.audience),
                 # `state` is missing: auth answers without it, by the stated policies
-                "readiness_checks": {"postgres": partial(check_migrated, engine, revision)},
+                "readiness_checks": {"postgres": partial(check_migrated, engine, revision), "signing_keys": ring.ready},
             }
 
-    return create_service(settings, title="Slipway auth", routers=[], lifespan=lifespan)
+    return create_service(settings, title="Slipway auth", routers=[keys_router], lifespan=lifespan)

@@ -42,7 +42,7 @@ class Sealer:
             )
         try:
             return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short for a nonce
             raise SealedWithAnotherKeyError(
                 f"{context} does not open with its key {sealed_with}: the row was changed, or moved."
             ) from None

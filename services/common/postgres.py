@@ -135,6 +135,14 @@ async def get_session(request: Request) -> AsyncGenerator[AsyncSession]:
             yield session
 
 
+@asynccontextmanager
+async def open_session(maker: SessionMaker) -> AsyncGenerator[AsyncSession]:
+    """A session of a task or a command; failures of Postgres are UnavailableError there as well."""
+    with translated(maker.kw["bind"].get_execution_options()[FAILURES]):
+        async with maker() as session:
+            yield session
+
+
 # scope="function": the connection is back in the pool before the answer is sent
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 

@@ -45,7 +45,8 @@ async def app_client(app: ASGIApp, **options: object) -> AsyncGenerator[httpx2.A
             yield client
     finally:
         server.should_exit = True
-        await task  # raises what the start or the end of the lifespan raised
+        with listener:  # a server that could not start leaves it open
+            await task  # raises what the start or the end of the lifespan raised
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
