@@ -8,6 +8,8 @@ from typing import TypedDict
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from services.auth.audit.router import router as audit_router
+from services.auth.audit.sealing import open_sealing
 from services.auth.keys.ring import KeyRing, open_key_ring
 from services.auth.keys.router import router as keys_router
 from services.auth.settings import AuthSettings
@@ -43,6 +45,7 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
             redis = await stack.enter_async_context(open_redis(settings.state_url))
             sessions = session_maker(engine)
             ring = await stack.enter_async_context(open_key_ring(settings, sessions, app.state.registry))
+            await stack.enter_async_context(open_sealing(settings, sessions, app.state.registry))
             yield {
                 "settings": settings,
                 "session_maker": sessions,
@@ -53,4 +56,4 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
                 "readiness_checks": {"postgres": partial(check_migrated, engine, revision), "signing_keys": ring.ready},
             }
 
-    return create_service(settings, title="Slipway auth", routers=[keys_router], lifespan=lifespan)
+    return create_service(settings, title="Slipway auth", routers=[keys_router, audit_router], lifespan=lifespan)

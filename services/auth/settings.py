@@ -60,6 +60,13 @@ class KeySettings(SealingSettings):
     id_token_seconds: int = Field(default=300, ge=10, le=3600)
 
 
+class AuditSettings(ProcessSettings):
+    """What makes the audit log's chain one that only auth can write."""
+
+    # apart from the key-encryption key: it must outlive every change of that one, as the chain does
+    audit_key: SecretKey
+
+
 class RetentionSettings(ProcessSettings):
     """How long rows that nobody needs any more are kept."""
 
@@ -118,7 +125,9 @@ class SessionSettings(ProcessSettings):
     session_idle_seconds: int = Field(default=7 * 86_400, ge=60)
 
 
-class CommandSettings(PostgresSettings, KeySettings, RetentionSettings, PasswordSettings, SessionSettings):
+class CommandSettings(
+    PostgresSettings, KeySettings, AuditSettings, RetentionSettings, PasswordSettings, SessionSettings
+):
     """What the commands of operators and CronJobs read."""
 
     service_name: ClassVar[str] = "auth"
@@ -131,6 +140,7 @@ class AuthSettings(
     PostgresSettings,
     StateSettings,
     KeySettings,
+    AuditSettings,
     MailSettings,
     PasswordSettings,
     SessionSettings,

@@ -30,7 +30,7 @@ async def migrated_url(database_url: str) -> str:
 @pytest.fixture(scope="module")
 def make_settings(migrated_url: str, redis_url: str) -> MakeSettings:
     """Settings for the suite's servers, with some changed; the keys are the module's own."""
-    keys = {"key_encryption_key": secrets.token_hex(32), "token_key": secrets.token_hex(32)}
+    keys = {name: secrets.token_hex(32) for name in ("key_encryption_key", "token_key", "audit_key")}
 
     def make(**changes: Any) -> AuthSettings:
         values: dict[str, Any] = {

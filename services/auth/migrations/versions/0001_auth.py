@@ -22,6 +22,7 @@ ROLES = {
 
 def upgrade() -> None:
     _audit()
+    _audit_guard()
     _revocations()
     _keys()
     _clients()
@@ -73,6 +74,32 @@ def _audit() -> None:
         sa.Column("done", JSONB(), server_default="{}", nullable=False),
         sa.PrimaryKeyConstraint("task"),
     )
+
+
+def _audit_guard() -> None:
+    """Entries are sealed once and never changed, and only those below a checkpoint are removed, whoever asks."""
+    op.execute("""
+CREATE FUNCTION audit_entries_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE sealing text[] := ARRAY['sequence', 'previous_hash', 'hash'];
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        RAISE EXCEPTION 'the audit log is not emptied' USING ERRCODE = 'restrict_violation';
+    ELSIF TG_OP = 'DELETE' THEN
+        IF OLD.sequence IS NULL OR OLD.sequence > (SELECT coalesce(max(sequence), 0) FROM audit_checkpoints) THEN
+            RAISE EXCEPTION 'audit entries above the newest checkpoint stay' USING ERRCODE = 'restrict_violation';
+        END IF;
+        RETURN OLD;
+    ELSIF OLD.sequence IS NOT NULL OR to_jsonb(NEW) - sealing IS DISTINCT FROM to_jsonb(OLD) - sealing THEN
+        RAISE EXCEPTION 'audit entries are sealed once and never changed' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$""")
+    op.execute("""
+CREATE TRIGGER audit_entries_guard BEFORE UPDATE OR DELETE ON audit_entries
+FOR EACH ROW EXECUTE FUNCTION audit_entries_guard()""")
+    op.execute("""
+CREATE TRIGGER audit_entries_stay BEFORE TRUNCATE ON audit_entries
+FOR EACH STATEMENT EXECUTE FUNCTION audit_entries_guard()""")
 
 
 def _revocations() -> None:
