@@ -18,6 +18,7 @@ EventDict = MutableMapping[str, Any]
 FIRST_FIELDS = ("timestamp", "level", "service", "event", "request_id", "trace_id")
 DRIVER_MODULES = ("asyncpg.", "sqlalchemy.dialects.")
 QUIET = {
+    "authlib": "INFO",  # at DEBUG it prints whole tokens
     "uvicorn.access": "WARNING",
     "httpx2": "WARNING",
     "httpcore2": "WARNING",

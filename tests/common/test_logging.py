@@ -43,6 +43,14 @@ def test_libraries_write_the_same_form(capsys: pytest.CaptureFixture[str]) -> No
     assert line["service"] == "sample"
 
 
+def test_a_library_that_prints_tokens_at_debug_does_not_get_to(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("sample", "DEBUG")
+
+    logging.getLogger("authlib.oauth2.rfc6749.grants.base").debug("Issue token %r", {"access_token": "secret"})
+
+    assert logged(capsys) == []
+
+
 def test_a_broken_line_of_a_library_breaks_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

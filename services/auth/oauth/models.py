@@ -66,6 +66,14 @@ class AuthorizationCode(SQLModel, table=True):
     expires_at: datetime = moment()
     redeemed_at: datetime | None = moment(nullable=True)
 
+    def get_redirect_uri(self) -> str:
+        """To which address it was sent; Authlib asks."""
+        return self.redirect_uri
+
+    def get_scope(self) -> str:
+        """What it stands for; Authlib asks."""
+        return " ".join(self.scopes)
+
 
 class RefreshToken(SQLModel, table=True):
     """One refresh token of a family. Its successor is derived from it, so that a retry gets the very same."""

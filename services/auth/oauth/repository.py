@@ -1,0 +1,221 @@
+"""Every SQL statement about codes, grants, refresh tokens and consents, for Authlib's synchronous code.
+
+Locks are taken in one order everywhere: client, user, session, then code or grant. Whoever disables or revokes locks in
+the same order, so that nobody waits in a circle.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import exists, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, delete, or_, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.auth.clients.models import ID_MAX, Client
+from services.auth.oauth.models import AuthorizationCode, Consent, Grant, RefreshToken
+from services.auth.revocations.models import Revocation
+from services.auth.revocations.record import revoke
+from services.auth.sessions.models import UserSession
+from services.auth.users.models import Role, User, UserRole
+from services.common.revocations import Kind
+
+Result = TypeVar("Result")
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What an access token says of itself that can be revoked."""
+
+    token_id: str
+    issued_at: datetime
+    client_id: str
+    user_id: UUID | None
+    session_id: UUID | None
+    grant_id: UUID | None
+
+
+async def in_transaction(session: AsyncSession, work: Callable[["OAuthRepository"], Result]) -> Result:
+    """Run synchronous code over the session's own connection, then commit; when it raises, nothing has happened."""
+    result = await session.run_sync(lambda sync: work(OAuthRepository(sync)))  # type: ignore[arg-type]
+    await session.commit()
+    return result
+
+
+class OAuthRepository:
+    """Statements of one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.has_revoked = False
+
+    def revoke(self, kind: Kind, target: object) -> None:
+        """Have tokens of this target refused, everywhere; the caller wakes the publisher after the commit."""
+        revoke(self.session, kind, target)
+        self.has_revoked = True
+
+    def add(self, row: Any) -> None:
+        """Insert a row now."""
+        self.session.add(row)
+        self.session.flush()
+
+    def now(self) -> datetime:
+        """The time by Postgres' clock, at this moment: never before that of a revocation already committed."""
+        now: datetime = self.session.exec(select(func.clock_timestamp())).one()
+        return now
+
+    # clients and people
+
+    def client(self, client_id: str) -> Client | None:
+        """A client that is not disabled."""
+        if len(client_id) > ID_MAX or not client_id.isprintable():
+            return None
+        statement = select(Client).where(Client.id == client_id, col(Client.disabled_at).is_(None))
+        return self.session.exec(statement).first()
+
+    def lock_client(self, client_id: str) -> Client | None:
+        """Likewise, and nobody disables it before this transaction ends."""
+        statement = select(Client).where(Client.id == client_id, col(Client.disabled_at).is_(None))
+        return self._fresh(Client, statement.with_for_update(read=True))
+
+    def lock_user(self, user_id: UUID) -> User | None:
+        """A user who is not disabled, and nobody disables them before this transaction ends."""
+        statement = select(User).where(User.id == user_id, col(User.disabled_at).is_(None))
+        return self._fresh(User, statement.with_for_update(read=True))
+
+    def lock_session(self, session_id: UUID) -> UserSession | None:
+        """A session that has not ended, and nobody ends it before this transaction does."""
+        statement = select(UserSession).where(
+            UserSession.id == session_id,
+            col(UserSession.ended_at).is_(None),
+            col(UserSession.expires_at) > func.clock_timestamp(),
+        )
+        return self._fresh(UserSession, statement.with_for_update(read=True))
+
+    def user(self, user_id: UUID) -> User | None:
+        """A user who is not disabled."""
+        return self.session.exec(select(User).where(User.id == user_id, col(User.disabled_at).is_(None))).first()
+
+    def roles(self, user_id: UUID) -> list[Role]:
+        """A user's roles, by name."""
+        statement = select(Role).join(UserRole).where(UserRole.user_id == user_id).order_by(Role.name)
+        return list(self.session.exec(statement.execution_options(populate_existing=True)))
+
+    # codes
+
+    def code(self, code_hash: bytes) -> AuthorizationCode | None:
+        """A code, redeemed or not."""
+        return self.session.get(AuthorizationCode, code_hash)
+
+    def lock_code(self, code_hash: bytes) -> AuthorizationCode | None:
+        """Likewise, as it is once everybody else is done with it."""
+        statement = select(AuthorizationCode).where(AuthorizationCode.code_hash == code_hash).with_for_update()
+        return self._fresh(AuthorizationCode, statement)
+
+    # grants and refresh tokens
+
+    def lock_grant(self, grant_id: UUID) -> Grant | None:
+        """A grant, as it is once everybody else is done with it."""
+        return self._fresh(Grant, select(Grant).where(Grant.id == grant_id).with_for_update())
+
+    def refresh_token(self, token_hash: bytes) -> RefreshToken | None:
+        """A refresh token, used or not, read anew."""
+        return self._fresh(RefreshToken, select(RefreshToken).where(RefreshToken.token_hash == token_hash))
+
+    def revoke_grant(self, grant: Grant, why: str, now: datetime) -> bool:
+        """End a grant that is locked, with all of its tokens; False when it has ended already."""
+        if grant.revoked_at is not None:
+            return False
+        grant.revoked_at, grant.revoked_why = now, why
+        self.session.add(grant)
+        self.revoke("grant", grant.id)
+        self.session.flush()
+        return True
+
+    # consents
+
+    def consent(self, user_id: UUID, client_id: str) -> Consent | None:
+        """What the person has allowed the client so far."""
+        return self.session.get(Consent, (user_id, client_id))
+
+    def add_consent(self, user_id: UUID, client_id: str, scopes: Sequence[str]) -> None:
+        """Allow these too, whatever else is allowed at the same moment."""
+        statement = insert(Consent).values(user_id=user_id, client_id=client_id, scopes=list(scopes))
+        every = func.unnest(col(Consent.scopes).op("||")(statement.excluded.scopes))
+        both = func.array(select(every).distinct().scalar_subquery())
+        self.session.exec(
+            statement.on_conflict_do_update(
+                index_elements=["user_id", "client_id"], set_={"scopes": both, "granted_at": func.now()}
+            )
+        )
+
+    def consents(self, user_id: UUID) -> list[tuple[Consent, Client]]:
+        """All that a person has allowed, by the clients' names."""
+        statement = select(Consent, Client).join(Client).where(Consent.user_id == user_id).order_by(Client.name)
+        return [(consent, client) for consent, client in self.session.exec(statement)]
+
+    def withdraw(self, user_id: UUID, client_id: str) -> bool:
+        """Forget a consent, and end what came of it; False when there was none.
+
+        Codes first: one that is just being redeemed is waited for, and its grant is then among those that end.
+        """
+        consent = delete(Consent).where(col(Consent.user_id) == user_id, col(Consent.client_id) == client_id)
+        if not self.session.exec(consent).rowcount:
+            return False
+        self.session.exec(
+            delete(AuthorizationCode).where(
+                col(AuthorizationCode.user_id) == user_id,
+                col(AuthorizationCode.client_id) == client_id,
+                col(AuthorizationCode.redeemed_at).is_(None),
+            )
+        )
+        ended = self.session.exec(
+            update(Grant)
+            .where(col(Grant.user_id) == user_id, col(Grant.client_id) == client_id, col(Grant.revoked_at).is_(None))
+            .values(revoked_at=func.clock_timestamp(), revoked_why="consent_withdrawn")
+            .returning(col(Grant.id))
+        ).scalars()
+        for grant_id in ended.all():
+            self.revoke("grant", grant_id)
+        return True
+
+    # the truth about a token
+
+    def is_live(self, token: TokenFacts) -> bool:
+        """Whether nothing that the token stands on was revoked or disabled."""
+        targets: list[tuple[str, object, bool]] = [
+            ("client", token.client_id, True),
+            ("user", token.user_id, True),
+            ("session", token.session_id, False),
+            ("grant", token.grant_id, False),
+            ("token", token.token_id, False),
+        ]
+        revoked = or_(
+            *(
+                (col(Revocation.kind) == kind)
+                & (col(Revocation.target) == str(target))
+                & ((col(Revocation.at) >= token.issued_at) if until else True)
+                for kind, target, until in targets
+                if target is not None
+            )
+        )
+        facts = [
+            ~exists().where(revoked),
+            exists().where(col(Client.id) == token.client_id, col(Client.disabled_at).is_(None)),
+        ]
+        if token.user_id is not None:
+            facts.append(exists().where(col(User.id) == token.user_id, col(User.disabled_at).is_(None)))
+        if token.session_id is not None:
+            facts.append(exists().where(col(UserSession.id) == token.session_id, col(UserSession.ended_at).is_(None)))
+        if token.grant_id is not None:
+            facts.append(exists().where(col(Grant.id) == token.grant_id, col(Grant.revoked_at).is_(None)))
+        return bool(self.session.exec(select(1).where(*facts)).first())
+
+    def _fresh(self, _: type[Row], statement: Any) -> Row | None:
+        """The one row, read anew whatever the session knows of it: others may have changed it before the lock."""
+        row: Row | None = self.session.exec(statement.execution_options(populate_existing=True)).first()
+        return row

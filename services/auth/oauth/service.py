@@ -1,0 +1,74 @@
+"""What clients can do with tokens; each method is one transaction, which an error that Authlib answers commits too."""
+
+from collections.abc import Callable
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error  # type: ignore[import-untyped]
+
+from services.auth.audit.record import Origin
+from services.auth.oauth.machine_grant import MachineGrant
+from services.auth.oauth.repository import OAuthRepository, in_transaction
+from services.auth.oauth.requests import OAuthRequest
+from services.auth.oauth.server import Answer, Server, credentials
+from services.auth.oauth.tokens import Tokens
+from services.auth.settings import AuthSettings
+from services.auth.users.limits import SignInLimits
+from services.common.postgres import DatabaseSession
+
+
+class OAuthService:
+    """The endpoints that clients ask. Raises TooManyAttemptsError (429) for clients that were refused too often."""
+
+    def __init__(
+        self,
+        session: DatabaseSession,
+        tokens: Tokens,
+        settings: AuthSettings,
+        origin: Origin,
+        *,
+        limits: SignInLimits,
+        revoked: Callable[[], Any],
+    ) -> None:
+        """Take what it needs, and what to call after something was revoked."""
+        self._session = session
+        self._tokens = tokens
+        self._settings = settings
+        self._origin = origin
+        self._limits = limits
+        self._revoked = revoked
+
+    async def token(self, request: OAuthRequest) -> Answer:
+        """Tokens for a grant (RFC 6749 3.2)."""
+
+        def issue(server: Server) -> Answer:
+            if request.parameters.get("grant_type") is None:
+                raise InvalidRequestError("grant_type is missing")
+            server.register_grant(MachineGrant)
+            answer: Answer = server.create_token_response(request)
+            return answer
+
+        return await self._as_client(request, issue)
+
+    async def _as_client(self, request: OAuthRequest, work: Callable[[Server], Answer]) -> Answer:
+        """Run what asks the client who it is, and count it when that goes wrong."""
+        claimed, _, _ = credentials(request)
+        address = self._origin.address
+        await self._limits.check_client(claimed or "", address)
+        answer = await self._run(work)
+        if answer.refused_client:
+            await self._limits.client_failed(claimed or "", address)
+        return answer
+
+    async def _run(self, work: Callable[[Server], Answer]) -> Answer:
+        def run(repository: OAuthRepository) -> tuple[Answer, bool]:
+            server = Server(repository, self._tokens, self._settings, self._origin)
+            try:
+                answer = work(server)
+            except OAuth2Error as error:
+                answer = server.handle_response(*error())
+            return answer, repository.has_revoked
+
+        answer, has_revoked = await in_transaction(self._session, run)
+        if has_revoked:
+            self._revoked()
+        return answer
