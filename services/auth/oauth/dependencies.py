@@ -5,8 +5,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from services.auth.dependencies import OriginDep
+from services.auth.oauth.authorization import AuthorizationService
 from services.auth.oauth.requests import OAuthRequest, read_form
 from services.auth.oauth.service import OAuthService
+from services.auth.sessions.cookies import COOKIE
+from services.auth.sessions.models import UserSession
+from services.auth.sessions.service import SessionService
+from services.common.exceptions import UnauthenticatedError
 from services.common.postgres import SessionDep
 
 
@@ -23,5 +28,28 @@ async def get_posted(request: Request) -> OAuthRequest:
     return OAuthRequest("POST", await read_form(request), request.headers)
 
 
+async def get_authorization_service(request: Request, session: SessionDep, origin: OriginDep) -> AuthorizationService:
+    """Build the service that decides about authorization requests; pages ask for it too."""
+    return AuthorizationService(session, request.state.tokens, request.state.settings, origin)
+
+
+async def get_user_session(request: Request, session: SessionDep) -> UserSession | None:
+    """The session of the browser that asks, or None."""
+    value = request.cookies.get(COOKIE)
+    return None if value is None else await SessionService(session, request.state.settings).find(value)
+
+
+async def get_bearer_token(request: Request) -> str:
+    """The access token in the header; the query and the body are not looked at. Raises UnauthenticatedError."""
+    values = request.headers.getlist("authorization")
+    scheme, _, token = (values[0] if values else "").partition(" ")
+    if len(values) != 1 or scheme.lower() != "bearer" or not token.strip():
+        raise UnauthenticatedError("Send one header `Authorization: Bearer <access token>`")
+    return token.strip()
+
+
 OAuthServiceDep = Annotated[OAuthService, Depends(get_oauth_service)]
 PostedDep = Annotated[OAuthRequest, Depends(get_posted)]
+AuthorizationServiceDep = Annotated[AuthorizationService, Depends(get_authorization_service)]
+UserSessionDep = Annotated[UserSession | None, Depends(get_user_session)]
+BearerTokenDep = Annotated[str, Depends(get_bearer_token)]

@@ -5,7 +5,6 @@ the same order, so that nobody waits in a circle.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.auth.clients.models import ID_MAX, Client
 from services.auth.oauth.models import AuthorizationCode, Consent, Grant, RefreshToken
+from services.auth.oauth.tokens import TokenFacts
 from services.auth.revocations.models import Revocation
 from services.auth.revocations.record import revoke
 from services.auth.sessions.models import UserSession
@@ -25,18 +25,6 @@ from services.common.revocations import Kind
 
 Result = TypeVar("Result")
 Row = TypeVar("Row")
-
-
-@dataclass(frozen=True, slots=True)
-class TokenFacts:
-    """What an access token says of itself that can be revoked."""
-
-    token_id: str
-    issued_at: datetime
-    client_id: str
-    user_id: UUID | None
-    session_id: UUID | None
-    grant_id: UUID | None
 
 
 async def in_transaction(session: AsyncSession, work: Callable[["OAuthRepository"], Result]) -> Result:

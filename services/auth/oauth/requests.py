@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped]
@@ -94,7 +94,7 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]
 
 async def read_form(request: Request) -> Parameters:
     """The parameters of a form in the body; the query is not looked at. Raises InvalidRequestError."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+    if not is_form(request.headers.get("content-type")):
         raise InvalidRequestError(f"The body must be {FORM}")
     parameters = Parameters.of(decode(await request.body()))
     if parameters.repeated:
@@ -102,6 +102,11 @@ async def read_form(request: Request) -> Parameters:
     if len(request.headers.getlist("authorization")) > 1:
         raise InvalidRequestError("The header Authorization is given more than once")
     return parameters
+
+
+def is_form(media_type: str | None) -> bool:
+    """Whether a Content-Type is that of a form, with whatever parameters."""
+    return (media_type or "").partition(";")[0].strip().lower() == FORM
 
 
 def decode(body: bytes) -> Pairs:
@@ -113,3 +118,8 @@ def decode(body: bytes) -> Pairs:
     if any("\0" in name or "\0" in value for name, value in pairs):
         raise InvalidRequestError("A parameter holds what cannot be stored")
     return pairs
+
+
+def with_parameters(uri: str, parameters: Pairs) -> str:
+    """Add to the query of an address, and leave the rest of it as it is (RFC 6749 3.1.2)."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(parameters)}" if parameters else uri

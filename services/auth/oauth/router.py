@@ -2,15 +2,30 @@
 
 from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749 import OAuth2Error  # type: ignore[import-untyped]
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from services.auth.oauth.dependencies import OAuthServiceDep, PostedDep
+from services.auth.oauth.authorization import (
+    PATH,
+    ConsentNeeded,
+    Decision,
+    SignInNeeded,
+    posted_query,
+    read_query,
+)
+from services.auth.oauth.dependencies import (
+    AuthorizationServiceDep,
+    BearerTokenDep,
+    OAuthServiceDep,
+    PostedDep,
+    UserSessionDep,
+)
 from services.auth.oauth.discovery import MAX_AGE_SECONDS, metadata
-from services.auth.oauth.server import Answer
+from services.auth.oauth.server import NO_STORE, Answer
 from services.common.openapi import refusals
 
 
@@ -35,10 +50,35 @@ router = APIRouter(tags=["oauth"], route_class=OAuthRoute, responses=refusals(40
 discovery = APIRouter(tags=["oauth"])
 
 
+@router.get(PATH)
+async def get_authorize(
+    request: Request, authorization: AuthorizationServiceDep, user_session: UserSessionDep
+) -> Response:
+    """A code for the client, by way of the browser (RFC 6749 4.1.1); first a sign-in or a consent where needed."""
+    parameters = read_query(request.scope["query_string"])
+    return decided(await authorization.begin(parameters, user_session))
+
+
+@router.post(PATH)
+async def post_authorize(request: Request) -> Response:
+    """The same in a form (OpenID Connect Core 3.1.2.1): the browser asks again as above.
+
+    It does not send the session's cookie with a form of another site, which then looks like nobody being signed in.
+    """
+    return redirect(f"{PATH}?{posted_query(request.headers.get('content-type'), await request.body())}")
+
+
 @router.post("/oauth2/token")
 async def post_token(posted: PostedDep, oauth: OAuthServiceDep) -> Response:
-    """Tokens for a grant (RFC 6749 3.2): client_credentials."""
+    """Tokens for a grant (RFC 6749 3.2): authorization_code, client_credentials."""
     return sent(await oauth.token(posted))
+
+
+@router.get("/oauth2/userinfo")
+@router.post("/oauth2/userinfo")
+async def get_userinfo(token: BearerTokenDep, oauth: OAuthServiceDep) -> Response:
+    """Who the person of an access token is, as far as its scopes go (OpenID Connect Core 5.3)."""
+    return JSONResponse(await oauth.userinfo(token), headers=NO_STORE)
 
 
 @discovery.get("/.well-known/openid-configuration")
@@ -52,3 +92,17 @@ async def get_metadata(request: Request, response: Response) -> dict[str, Any]:
 def sent(answer: Answer) -> Response:
     """Authlib's answer over HTTP."""
     return JSONResponse(answer.body, answer.status, answer.headers)
+
+
+def decided(decision: Decision) -> Response:
+    """Send the browser on: back to the client, or to the page that asks the person something first."""
+    if isinstance(decision, SignInNeeded):
+        return redirect(f"/login?{urlencode({'continue': decision.continue_to})}")
+    if isinstance(decision, ConsentNeeded):
+        return redirect(f"/login/consent?{urlencode({'continue': decision.continue_to})}")
+    return redirect(decision.location)
+
+
+def redirect(location: str) -> Response:
+    """See Other, always with GET (RFC 9700 4.12); the code in it is nothing for caches or referrers."""
+    return Response(status_code=303, headers={"Location": location, **NO_STORE, "Referrer-Policy": "no-referrer"})

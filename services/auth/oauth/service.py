@@ -6,11 +6,15 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error  # type: ignore[import-untyped]
 
 from services.auth.audit.record import Origin
+from services.auth.oauth.code_grant import CodeGrant
 from services.auth.oauth.machine_grant import MachineGrant
+from services.auth.oauth.person_grant import IdTokens
+from services.auth.oauth.pkce import S256
 from services.auth.oauth.repository import OAuthRepository, in_transaction
 from services.auth.oauth.requests import OAuthRequest
 from services.auth.oauth.server import Answer, Server, credentials
 from services.auth.oauth.tokens import Tokens
+from services.auth.oauth.userinfo import userinfo
 from services.auth.settings import AuthSettings
 from services.auth.users.limits import SignInLimits
 from services.common.postgres import DatabaseSession
@@ -43,11 +47,19 @@ class OAuthService:
         def issue(server: Server) -> Answer:
             if request.parameters.get("grant_type") is None:
                 raise InvalidRequestError("grant_type is missing")
+            server.register_grant(CodeGrant, [S256(), IdTokens(self._tokens)])
             server.register_grant(MachineGrant)
             answer: Answer = server.create_token_response(request)
             return answer
 
         return await self._as_client(request, issue)
+
+    async def userinfo(self, access_token: str) -> dict[str, Any]:
+        """What the client may know of the person (OpenID Connect Core 5.3).
+
+        Raises UnauthenticatedError for a token that is not live at this moment, ForbiddenError without `openid`.
+        """
+        return await in_transaction(self._session, lambda repository: userinfo(repository, self._tokens, access_token))
 
     async def _as_client(self, request: OAuthRequest, work: Callable[[Server], Answer]) -> Answer:
         """Run what asks the client who it is, and count it when that goes wrong."""

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -68,6 +68,32 @@ class AccessToken:
     token_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What an access token says of itself that can be revoked."""
+
+    token_id: str
+    issued_at: datetime
+    client_id: str
+    user_id: UUID | None
+    session_id: UUID | None
+    grant_id: UUID | None
+
+    @classmethod
+    def of(cls, claims: Mapping[str, Any]) -> "TokenFacts":
+        """Those of a token of ours; a machine's has no user."""
+        of_person = claims["sub"] != claims["client_id"]
+        milliseconds = UUID(claims["jti"]).int >> 80
+        return cls(
+            token_id=claims["jti"],
+            issued_at=datetime.fromtimestamp(milliseconds / 1000, UTC),
+            client_id=claims["client_id"],
+            user_id=UUID(claims["sub"]) if of_person else None,
+            session_id=UUID(claims["sid"]) if "sid" in claims else None,
+            grant_id=UUID(claims["grant_id"]) if "grant_id" in claims else None,
+        )
+
+
 class Tokens:
     """Makes and reads the tokens of one issuer."""
 
@@ -108,7 +134,9 @@ class Tokens:
         stated = {name: value for name, value in claims.items() if value is not None}
         return AccessToken(self._signer.sign(stated, ACCESS_TOKEN), token_id)
 
-    def identity(self, now: datetime, grant: Grant, session_id: UUID | None, access_token: str) -> str:
+    def identity(
+        self, now: datetime, grant: Grant, session_id: UUID | None, access_token: str, nonce: str | None
+    ) -> str:
         """An ID token. Who somebody is beyond `sub` tells userinfo, as there is an access token (5.4)."""
         issued = int(now.timestamp())
         claims = {
@@ -120,7 +148,7 @@ class Tokens:
             "auth_time": int(grant.authenticated_at.timestamp()),
             "amr": grant.methods,
             "at_hash": half_hash(access_token),
-            "nonce": grant.nonce,
+            "nonce": nonce,
             "sid": None if session_id is None else str(session_id),
         }
         return self._signer.sign({name: value for name, value in claims.items() if value is not None}, ID_TOKEN)

@@ -1,15 +1,24 @@
 """The endpoints of OAuth over a real Postgres and Redis, with clients and people to try them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from uuid import UUID
 
 import httpx2
 import pytest
+from prometheus_client import CollectorRegistry
 
+from services.auth.audit.record import Origin
+from services.auth.sessions.cookies import COOKIE
+from services.auth.sessions.service import SessionService
 from services.auth.settings import AuthSettings
+from services.common.postgres import SessionMaker, open_postgres, session_maker
 from tests.auth.conftest import MakeSettings
 from tests.auth.oauth.app import OAuthApp, create_oauth_app
+from tests.auth.oauth.flows import Cookie, Flow
 from tests.auth.oauth.parties import Parties
 from tests.support.clients import app_client
+
+SignIn = Callable[..., Awaitable[Cookie]]
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +43,30 @@ async def http(app: OAuthApp) -> AsyncGenerator[httpx2.AsyncClient]:
 def parties(migrated_url: str) -> Parties:
     """Clients and people of the module's database."""
     return Parties(migrated_url)
+
+
+@pytest.fixture(scope="module")
+async def sessions(settings: AuthSettings) -> AsyncGenerator[SessionMaker]:
+    async with open_postgres(settings, CollectorRegistry()) as engine:
+        yield session_maker(engine)
+
+
+@pytest.fixture(scope="module")
+def sign_in(settings: AuthSettings, sessions: SessionMaker) -> SignIn:
+    """Starts a session, as a sign-in page would; returns the header with its cookie."""
+
+    async def start(user_id: UUID, *methods: str) -> Cookie:
+        async with sessions() as session:
+            service = SessionService(session, settings)
+            _, value = await service.start(user_id, methods or ["pwd"], Origin())
+            await session.commit()
+        return {"Cookie": f"{COOKIE}={value}"}
+
+    return start
+
+
+@pytest.fixture
+async def flow(http: httpx2.AsyncClient, app: OAuthApp, parties: Parties, sign_in: SignIn) -> Flow:
+    """An editor who is signed in, and a client that nobody need consent to."""
+    person = parties.person("editor")
+    return Flow(http, app, parties, parties.app(), person, await sign_in(person))
