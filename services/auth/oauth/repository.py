@@ -106,6 +106,10 @@ class OAuthRepository:
 
     # grants and refresh tokens
 
+    def grant(self, grant_id: UUID) -> Grant | None:
+        """A grant, revoked or not."""
+        return self.session.get(Grant, grant_id)
+
     def lock_grant(self, grant_id: UUID) -> Grant | None:
         """A grant, as it is once everybody else is done with it."""
         return self._fresh(Grant, select(Grant).where(Grant.id == grant_id).with_for_update())

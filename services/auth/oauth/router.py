@@ -70,7 +70,7 @@ async def post_authorize(request: Request) -> Response:
 
 @router.post("/oauth2/token")
 async def post_token(posted: PostedDep, oauth: OAuthServiceDep) -> Response:
-    """Tokens for a grant (RFC 6749 3.2): authorization_code, client_credentials."""
+    """Tokens for a grant (RFC 6749 3.2): authorization_code, refresh_token, client_credentials."""
     return sent(await oauth.token(posted))
 
 

@@ -10,6 +10,7 @@ from services.auth.oauth.code_grant import CodeGrant
 from services.auth.oauth.machine_grant import MachineGrant
 from services.auth.oauth.person_grant import IdTokens
 from services.auth.oauth.pkce import S256
+from services.auth.oauth.refresh_grant import RefreshGrant
 from services.auth.oauth.repository import OAuthRepository, in_transaction
 from services.auth.oauth.requests import OAuthRequest
 from services.auth.oauth.server import Answer, Server, credentials
@@ -48,6 +49,7 @@ class OAuthService:
             if request.parameters.get("grant_type") is None:
                 raise InvalidRequestError("grant_type is missing")
             server.register_grant(CodeGrant, [S256(), IdTokens(self._tokens)])
+            server.register_grant(RefreshGrant, [IdTokens(self._tokens)])
             server.register_grant(MachineGrant)
             answer: Answer = server.create_token_response(request)
             return answer
