@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from services.auth.dependencies import OriginDep
 from services.auth.oauth.authorization import AuthorizationService
+from services.auth.oauth.logout import LogoutService
 from services.auth.oauth.requests import OAuthRequest, read_form
 from services.auth.oauth.service import OAuthService
 from services.auth.sessions.cookies import COOKIE
@@ -33,6 +34,12 @@ async def get_authorization_service(request: Request, session: SessionDep, origi
     return AuthorizationService(session, request.state.tokens, request.state.settings, origin)
 
 
+async def get_logout_service(request: Request, session: SessionDep, origin: OriginDep) -> LogoutService:
+    """Build the service that signs people out."""
+    state = request.state
+    return LogoutService(session, state.tokens, state.settings, origin, revoked=state.publisher.wake)
+
+
 async def get_user_session(request: Request, session: SessionDep) -> UserSession | None:
     """The session of the browser that asks, or None."""
     value = request.cookies.get(COOKIE)
@@ -51,5 +58,6 @@ async def get_bearer_token(request: Request) -> str:
 OAuthServiceDep = Annotated[OAuthService, Depends(get_oauth_service)]
 PostedDep = Annotated[OAuthRequest, Depends(get_posted)]
 AuthorizationServiceDep = Annotated[AuthorizationService, Depends(get_authorization_service)]
+LogoutServiceDep = Annotated[LogoutService, Depends(get_logout_service)]
 UserSessionDep = Annotated[UserSession | None, Depends(get_user_session)]
 BearerTokenDep = Annotated[str, Depends(get_bearer_token)]

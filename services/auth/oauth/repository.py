@@ -27,9 +27,14 @@ Result = TypeVar("Result")
 Row = TypeVar("Row")
 
 
+async def run(session: AsyncSession, work: Callable[["OAuthRepository"], Result]) -> Result:
+    """Run synchronous code over the session's own connection, within its transaction."""
+    return await session.run_sync(lambda sync: work(OAuthRepository(sync)))  # type: ignore[arg-type]
+
+
 async def in_transaction(session: AsyncSession, work: Callable[["OAuthRepository"], Result]) -> Result:
-    """Run synchronous code over the session's own connection, then commit; when it raises, nothing has happened."""
-    result = await session.run_sync(lambda sync: work(OAuthRepository(sync)))  # type: ignore[arg-type]
+    """Likewise, and commit; when it raises, nothing has happened."""
+    result = await run(session, work)
     await session.commit()
     return result
 
@@ -176,6 +181,10 @@ class OAuthRepository:
         return True
 
     # the truth about a token
+
+    def lock_token(self, token_id: str) -> None:
+        """Be the only one to revoke this access token, which has no row that could be locked."""
+        self.session.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(token_id, 0))))
 
     def is_live(self, token: TokenFacts) -> bool:
         """Whether nothing that the token stands on was revoked or disabled."""

@@ -20,12 +20,15 @@ from services.auth.oauth.authorization import (
 from services.auth.oauth.dependencies import (
     AuthorizationServiceDep,
     BearerTokenDep,
+    LogoutServiceDep,
     OAuthServiceDep,
     PostedDep,
     UserSessionDep,
 )
 from services.auth.oauth.discovery import MAX_AGE_SECONDS, metadata
+from services.auth.oauth.logout import SignedOut
 from services.auth.oauth.server import NO_STORE, Answer
+from services.auth.sessions.cookies import clear_cookie
 from services.common.openapi import refusals
 
 
@@ -74,6 +77,31 @@ async def post_token(posted: PostedDep, oauth: OAuthServiceDep) -> Response:
     return sent(await oauth.token(posted))
 
 
+@router.post("/oauth2/revoke")
+async def post_revoke(posted: PostedDep, oauth: OAuthServiceDep) -> Response:
+    """End a token (RFC 7009): a refresh token with all that came of its grant, an access token by itself."""
+    return sent(await oauth.revoke(posted))
+
+
+@router.post("/oauth2/introspect")
+async def post_introspect(posted: PostedDep, oauth: OAuthServiceDep) -> Response:
+    """Whether a token is live at this moment, and what it says (RFC 7662). Not for clients without a secret."""
+    return sent(await oauth.introspect(posted))
+
+
+@router.get("/oauth2/logout")
+async def get_logout(request: Request, logout: LogoutServiceDep, user_session: UserSessionDep) -> Response:
+    """Sign out on a client's wish (OpenID Connect RP-Initiated Logout 1.0); first ask the person where it is theirs."""
+    return signed_out(await logout.sign_out(read_query(request.scope["query_string"]), user_session))
+
+
+@router.post("/oauth2/logout")
+async def post_logout(request: Request, logout: LogoutServiceDep, user_session: UserSessionDep) -> Response:
+    """The same in a form."""
+    query = posted_query(request.headers.get("content-type"), await request.body())
+    return signed_out(await logout.sign_out(read_query(query.encode()), user_session))
+
+
 @router.get("/oauth2/userinfo")
 @router.post("/oauth2/userinfo")
 async def get_userinfo(token: BearerTokenDep, oauth: OAuthServiceDep) -> Response:
@@ -101,6 +129,14 @@ def decided(decision: Decision) -> Response:
     if isinstance(decision, ConsentNeeded):
         return redirect(f"/login/consent?{urlencode({'continue': decision.continue_to})}")
     return redirect(decision.location)
+
+
+def signed_out(done: SignedOut) -> Response:
+    """Send the browser on, without a session if that has ended."""
+    response = redirect(done.location)
+    if done.here:
+        clear_cookie(response)
+    return response
 
 
 def redirect(location: str) -> Response:

@@ -7,6 +7,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error  # type: ign
 
 from services.auth.audit.record import Origin
 from services.auth.oauth.code_grant import CodeGrant
+from services.auth.oauth.endpoints import Introspection, Revocation
 from services.auth.oauth.machine_grant import MachineGrant
 from services.auth.oauth.person_grant import IdTokens
 from services.auth.oauth.pkce import S256
@@ -56,6 +57,14 @@ class OAuthService:
 
         return await self._as_client(request, issue)
 
+    async def revoke(self, request: OAuthRequest) -> Answer:
+        """End a token (RFC 7009); 200 also for one that nobody knows."""
+        return await self._as_client(request, lambda server: endpoint(server, Revocation, request))
+
+    async def introspect(self, request: OAuthRequest) -> Answer:
+        """Whether a token is live at this moment (RFC 7662)."""
+        return await self._as_client(request, lambda server: endpoint(server, Introspection, request))
+
     async def userinfo(self, access_token: str) -> dict[str, Any]:
         """What the client may know of the person (OpenID Connect Core 5.3).
 
@@ -86,3 +95,10 @@ class OAuthService:
         if has_revoked:
             self._revoked()
         return answer
+
+
+def endpoint(server: Server, kind: type[Revocation | Introspection], request: OAuthRequest) -> Answer:
+    """Let one of Authlib's endpoints answer."""
+    server.register_endpoint(kind)
+    answer: Answer = server.create_endpoint_response(kind.ENDPOINT_NAME, request)
+    return answer

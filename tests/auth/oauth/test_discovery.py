@@ -28,6 +28,15 @@ async def test_every_address_is_below_the_issuer(http: httpx2.AsyncClient) -> No
     assert all(address.startswith(f"{ORIGIN}/") for address in addresses)
 
 
+async def test_every_endpoint_that_is_named_is_there(http: httpx2.AsyncClient) -> None:
+    document = (await http.get(OPENID)).json()
+
+    named = {value.removeprefix(ORIGIN) for name, value in document.items() if name.endswith("_endpoint")}
+    answers = {path: (await http.get(path)).status_code for path in named}
+    assert len(answers) == 6
+    assert 404 not in answers.values(), answers
+
+
 async def test_only_what_oauth_2_1_allows_is_on_offer(http: httpx2.AsyncClient) -> None:
     document = (await http.get(OPENID)).json()
 
