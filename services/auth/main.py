@@ -12,8 +12,14 @@ from services.auth.audit.router import router as audit_router
 from services.auth.audit.sealing import open_sealing
 from services.auth.keys.ring import KeyRing, open_key_ring
 from services.auth.keys.router import router as keys_router
+from services.auth.oauth.router import discovery as discovery_router
+from services.auth.oauth.router import router as oauth_router
+from services.auth.oauth.tokens import Tokens
+from services.auth.revocations.publisher import Publisher, open_publisher
 from services.auth.settings import AuthSettings
+from services.auth.users.limits import SignInLimits
 from services.common.app import create_service
+from services.common.following import open_revocations
 from services.common.migrations import head
 from services.common.postgres import SessionMaker, check_migrated, open_postgres, session_maker
 from services.common.redis import open_redis
@@ -29,6 +35,9 @@ class State(TypedDict):
     session_maker: SessionMaker
     redis: Redis
     key_ring: KeyRing
+    tokens: Tokens
+    limits: SignInLimits
+    publisher: Publisher
     token_verifier: TokenVerifier
     readiness_checks: dict[str, Callable[[], Awaitable[object]]]
 
@@ -41,19 +50,28 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
         async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(open_postgres(settings, app.state.registry))
+            registry = app.state.registry
+            engine = await stack.enter_async_context(open_postgres(settings, registry))
             redis = await stack.enter_async_context(open_redis(settings.state_url))
             sessions = session_maker(engine)
-            ring = await stack.enter_async_context(open_key_ring(settings, sessions, app.state.registry))
-            await stack.enter_async_context(open_sealing(settings, sessions, app.state.registry))
+            ring = await stack.enter_async_context(open_key_ring(settings, sessions, registry))
+            await stack.enter_async_context(open_sealing(settings, sessions, registry))
+            publisher = await stack.enter_async_context(open_publisher(redis, sessions, registry))
+            revocations = await stack.enter_async_context(open_revocations(settings.state_url, registry))
             yield {
                 "settings": settings,
                 "session_maker": sessions,
                 "redis": redis,
                 "key_ring": ring,
-                "token_verifier": TokenVerifier(ring, issuer=settings.issuer, audience=settings.audience),
+                "tokens": Tokens(settings, ring),
+                "limits": SignInLimits(redis, settings, registry),
+                "publisher": publisher,
+                "token_verifier": TokenVerifier(
+                    ring, issuer=settings.issuer, audience=settings.audience, revocations=revocations
+                ),
                 # `state` is missing: auth answers without it, by the stated policies
                 "readiness_checks": {"postgres": partial(check_migrated, engine, revision), "signing_keys": ring.ready},
             }
 
-    return create_service(settings, title="Slipway auth", routers=[keys_router, audit_router], lifespan=lifespan)
+    routers = [keys_router, discovery_router, oauth_router, audit_router]
+    return create_service(settings, title="Slipway auth", routers=routers, lifespan=lifespan)
