@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.auth.audit.chain import Chain
+from services.auth.audit.dependencies import OriginDep
 from services.auth.audit.repository import AuditRepository, Filters
 from services.auth.audit.schemas import AuditPage, AuditQuery, AuditRead
 from services.auth.audit.service import AuditService
-from services.auth.dependencies import OriginDep
 from services.common.bodies import require_single_parameters
 from services.common.openapi import refusals
 from services.common.postgres import SessionDep

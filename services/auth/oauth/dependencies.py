@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from services.auth.dependencies import OriginDep
+from services.auth.audit.dependencies import OriginDep
 from services.auth.oauth.authorization import AuthorizationService
 from services.auth.oauth.logout import LogoutService
 from services.auth.oauth.requests import OAuthRequest, read_form

@@ -1,4 +1,4 @@
-"""What endpoints of several parts of auth ask for."""
+"""Where a request comes from, as endpoints ask for it."""
 
 from typing import Annotated
 
