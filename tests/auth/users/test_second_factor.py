@@ -271,6 +271,17 @@ async def test_once_removed_nothing_is_asked_for_and_nothing_is_good(
     assert await factors.check(user, codes[0]) is None
 
 
+async def test_without_an_app_that_was_confirmed_a_recovery_code_is_no_way_in(
+    factors: Factors, user: uuid.UUID
+) -> None:
+    async with factors.open() as factor:
+        codes = await factor.renew_recovery_codes(user)
+    assert await factors.check(user, codes[0]) is None
+
+    await factors.begin(user)
+    assert await factors.check(user, codes[0]) is None
+
+
 async def test_removing_it_leaves_no_code_of_a_renewal_under_way(
     factors: Factors, user: uuid.UUID, clock: Clock, migrated_url: str
 ) -> None:
