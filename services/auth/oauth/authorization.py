@@ -6,7 +6,7 @@ Pages call it too: `begin` to know what to ask, `grant` and `deny` with the answ
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped]
     AccessDeniedError,
@@ -67,10 +67,10 @@ Decision = Redirect | SignInNeeded | ConsentNeeded
 
 def parameters_of(continue_to: str) -> Parameters:
     """The request that a `continue` stands for. Raises OAuthPageError for anything else."""
-    parts = urlsplit(continue_to)
-    if parts.scheme or parts.netloc or parts.path != PATH:
+    path, _, query = continue_to.partition("?")
+    if path != PATH:
         raise OAuthPageError("The page to go on to is not one of ours.")
-    return read_query(parts.query.encode("utf-8", "surrogatepass"))
+    return read_query(query.encode("utf-8", "surrogatepass"))
 
 
 def read_query(query: bytes) -> Parameters:
@@ -176,7 +176,7 @@ class _Step:
     def ask_consent(self) -> ConsentNeeded | None:
         """None when the client has the consent that it needs, or needs none. Raises OAuth2Error."""
         row = self._client.row
-        consent = self._server.repository.consent(self.session.user_id, row.id)
+        consent = self._server.repository.lock_consent(self.session.user_id, row.id)
         remembered = row.first_party or (consent is not None and {*self.scopes} <= {*consent.scopes})
         if remembered and "consent" not in self._prompts:
             return None

@@ -135,20 +135,22 @@ class OAuthRepository:
 
     # consents
 
-    def consent(self, user_id: UUID, client_id: str) -> Consent | None:
-        """What the person has allowed the client so far."""
-        return self.session.get(Consent, (user_id, client_id))
+    def lock_consent(self, user_id: UUID, client_id: str) -> Consent | None:
+        """What the person has allowed the client so far, and does not take back before this transaction ends."""
+        statement = select(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id)
+        return self._fresh(Consent, statement.with_for_update(read=True))
 
     def add_consent(self, user_id: UUID, client_id: str, scopes: Sequence[str]) -> None:
         """Allow these too, whatever else is allowed at the same moment."""
         statement = insert(Consent).values(user_id=user_id, client_id=client_id, scopes=list(scopes))
-        every = func.unnest(col(Consent.scopes).op("||")(statement.excluded.scopes))
-        both = func.array(select(every).distinct().scalar_subquery())
-        self.session.exec(
-            statement.on_conflict_do_update(
-                index_elements=["user_id", "client_id"], set_={"scopes": both, "granted_at": func.now()}
-            )
+        # whoever comes second waits here for the first, and finds what that one has added
+        statement = statement.on_conflict_do_update(
+            index_elements=["user_id", "client_id"], set_={"granted_at": func.now()}
         )
+        options = {"populate_existing": True}
+        consent = self.session.scalars(statement.returning(Consent), execution_options=options).one()
+        consent.scopes = sorted({*consent.scopes, *scopes})
+        self.add(consent)
 
     def consents(self, user_id: UUID) -> list[tuple[Consent, Client]]:
         """All that a person has allowed, by the clients' names."""
@@ -158,7 +160,7 @@ class OAuthRepository:
     def withdraw(self, user_id: UUID, client_id: str) -> bool:
         """Forget a consent, and end what came of it; False when there was none.
 
-        Codes first: one that is just being redeemed is waited for, and its grant is then among those that end.
+        Codes before grants: one that is just being redeemed is waited for, and its grant is then among those that end.
         """
         consent = delete(Consent).where(col(Consent.user_id) == user_id, col(Consent.client_id) == client_id)
         if not self.session.exec(consent).rowcount:
@@ -218,5 +220,5 @@ class OAuthRepository:
 
     def _fresh(self, _: type[Row], statement: Any) -> Row | None:
         """The one row, read anew whatever the session knows of it: others may have changed it before the lock."""
-        row: Row | None = self.session.exec(statement.execution_options(populate_existing=True)).first()
+        row: Row | None = self.session.scalars(statement.execution_options(populate_existing=True)).first()
         return row
