@@ -20,7 +20,6 @@ from services.auth.audit.events import Event
 from services.auth.audit.record import Origin
 from services.auth.clients.models import Client
 from services.auth.oauth.checks import check_parameters, find_target
-from services.auth.oauth.client import OPENID_SCOPES
 from services.auth.oauth.code_grant import CodeGrant
 from services.auth.oauth.exceptions import OAuthPageError
 from services.auth.oauth.marker import NAME as ASKED_AT
@@ -30,6 +29,7 @@ from services.auth.oauth.repository import OAuthRepository, in_transaction
 from services.auth.oauth.requests import OAuthRequest, Pairs, Parameters, decode, is_form, with_parameters
 from services.auth.oauth.server import Server
 from services.auth.oauth.tokens import Tokens
+from services.auth.scopes import OPENID_SCOPES
 from services.auth.sessions.models import UserSession
 from services.auth.settings import AuthSettings
 from services.common.postgres import DatabaseSession

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc6749 import ClientMixin  # type: ignore[import-untyped]
 
 from services.auth.clients.models import Client
+from services.auth.scopes import OPENID_SCOPES
 
-OPENID_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 LOOPBACK = ("127.0.0.1", "::1")
 
 

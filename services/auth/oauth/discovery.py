@@ -3,8 +3,8 @@
 from typing import Any
 
 from services.auth.clients.models import METHODS
-from services.auth.oauth.client import OPENID_SCOPES
 from services.auth.oauth.tokens import ALGORITHM
+from services.auth.scopes import SCOPES
 from services.auth.settings import AuthSettings
 
 MAX_AGE_SECONDS = 300
@@ -23,7 +23,7 @@ def metadata(settings: AuthSettings) -> dict[str, Any]:
         "userinfo_endpoint": f"{origin}/oauth2/userinfo",
         "end_session_endpoint": f"{origin}/oauth2/logout",
         "jwks_uri": f"{origin}/.well-known/jwks.json",
-        "scopes_supported": sorted(OPENID_SCOPES),
+        "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],

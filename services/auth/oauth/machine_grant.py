@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants  # type: ignore[import-untyped]
 
 from services.auth.audit.events import Event
-from services.auth.oauth.client import OPENID_SCOPES
 from services.auth.oauth.requests import OAuthRequest
 from services.auth.oauth.server import Server
+from services.auth.scopes import OPENID_SCOPES
 
 
 class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]

@@ -9,11 +9,11 @@ from authlib.oidc.core.grants.code import OpenIDToken  # type: ignore[import-unt
 
 from services.auth.audit.events import Event
 from services.auth.clients.models import METHODS
-from services.auth.oauth.client import OPENID_SCOPES
 from services.auth.oauth.models import AuthorizationCode, Grant, RefreshToken
 from services.auth.oauth.requests import OAuthRequest
 from services.auth.oauth.server import Server
 from services.auth.oauth.tokens import Tokens, digest
+from services.auth.scopes import OPENID_SCOPES
 from services.auth.users.models import User
 
 

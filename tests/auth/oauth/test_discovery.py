@@ -4,6 +4,7 @@ import httpx2
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata  # type: ignore[import-untyped]
 from authlib.oidc.discovery import OpenIDProviderMetadata  # type: ignore[import-untyped]
 
+from services.auth.scopes import SCOPES
 from tests.auth.conftest import ORIGIN
 
 OPENID, OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
@@ -44,4 +45,5 @@ async def test_only_what_oauth_2_1_allows_is_on_offer(http: httpx2.AsyncClient) 
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["id_token_signing_alg_values_supported"] == ["RS256"]
     assert not {"implicit", "password"} & {*document["grant_types_supported"]}
+    assert document["scopes_supported"] == list(SCOPES)
     assert document["authorization_response_iss_parameter_supported"] is True
