@@ -90,7 +90,7 @@ def configure_logging(service: str, level: str) -> None:
         cache_logger_on_first_use=False,  # tests and reconfiguration see their own settings
     )
     root = logging.getLogger()
-    root.handlers = [LibraryHandler(shared)]
+    root.handlers = [LibraryHandler([*shared])]  # a list of its own: whoever captures what we log empties ours
     root.setLevel(level)
     for name, quiet in QUIET.items():
         logging.getLogger(name).setLevel(max(logging.getLevelName(quiet), logging.getLevelName(level)))
