@@ -1,71 +1,35 @@
-"""The application with a signing key of the tests' own."""
+"""The application as the tests of OAuth see it: its keys, and how often it woke the publisher."""
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from fastapi import FastAPI
-from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import KeySet
 
-from services.auth.oauth.router import discovery, router
-from services.auth.oauth.tokens import Tokens
-from services.auth.settings import AuthSettings
-from services.auth.users.limits import SignInLimits
-from services.common.app import create_service
-from services.common.postgres import open_postgres, session_maker
-from services.common.redis import open_redis
+from services.auth.keys.ring import KeyRing
 
 
 @dataclass
-class Signer:
-    """One RSA key behind the key ring's interface."""
+class Wakes:
+    """How often something was to be told at once."""
 
-    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "tests", "use": "sig"}))
-
-    def sign(self, claims: Mapping[str, Any], typ: str) -> str:
-        header = {"alg": "RS256", "typ": typ, "kid": "tests"}
-        return jwt.encode(header, dict(claims), self.key, algorithms=["RS256"])
-
-    def jwks(self) -> dict[str, Any]:
-        return {"keys": [self.key.as_dict(private=False)]}
+    count: int = 0
 
 
-@dataclass
-class Publisher:
-    """Counts how often it was woken."""
-
-    woken: int = 0
-
-    def wake(self) -> None:
-        self.woken += 1
-
-
-@dataclass
+@dataclass(frozen=True)
 class OAuthApp:
+    """One replica, and the ring of the database's keys that it signs with too."""
+
     asgi: FastAPI
-    signer: Signer
-    publisher: Publisher
+    ring: KeyRing
+    wakes: Wakes
 
+    @property
+    def keys(self) -> KeySet:
+        """The public keys."""
+        return KeySet.import_key_set(self.ring.jwks())  # type: ignore[arg-type]
 
-def create_oauth_app(settings: AuthSettings, signer: Signer | None = None) -> OAuthApp:
-    """One replica; those that share a signer share their tokens."""
-    signer, publisher = signer or Signer(), Publisher()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(open_postgres(settings, app.state.registry))
-            redis = await stack.enter_async_context(open_redis(settings.state_url))
-            yield {
-                "settings": settings,
-                "session_maker": session_maker(engine),
-                "tokens": Tokens(settings, signer),
-                "limits": SignInLimits(redis, settings, app.state.registry),
-                "publisher": publisher,
-                "readiness_checks": {},
-            }
-
-    asgi = create_service(settings, title="Slipway auth", routers=[router, discovery], lifespan=lifespan)
-    return OAuthApp(asgi, signer, publisher)
+    @property
+    def kid(self) -> str:
+        """The one key there is."""
+        [key] = self.ring.jwks()["keys"]
+        return str(key["kid"])

@@ -8,12 +8,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.auth.audit.record import Origin
+from services.auth.keys.ring import open_key_ring
+from services.auth.main import create_app
+from services.auth.revocations.publisher import Publisher
 from services.auth.sessions.cookies import COOKIE
 from services.auth.sessions.service import SessionService
 from services.auth.settings import AuthSettings
 from services.common.postgres import SessionMaker, open_postgres, session_maker
 from tests.auth.conftest import MakeSettings
-from tests.auth.oauth.app import OAuthApp, create_oauth_app
+from tests.auth.oauth.app import OAuthApp, Wakes
 from tests.auth.oauth.flows import Cookie, Flow
 from tests.auth.oauth.parties import Parties
 from tests.support.clients import app_client
@@ -28,8 +31,17 @@ def settings(make_settings: MakeSettings) -> AuthSettings:
 
 
 @pytest.fixture(scope="module")
-def app(settings: AuthSettings) -> OAuthApp:
-    return create_oauth_app(settings)
+async def app(settings: AuthSettings, sessions: SessionMaker) -> AsyncGenerator[OAuthApp]:
+    wakes, wake = Wakes(), Publisher.wake
+
+    def counted(publisher: Publisher) -> None:
+        wakes.count += 1
+        wake(publisher)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Publisher, "wake", counted)
+        async with open_key_ring(settings, sessions) as ring:
+            yield OAuthApp(create_app(settings), ring, wakes)
 
 
 @pytest.fixture(scope="module")

@@ -105,4 +105,4 @@ class Flow:
 
     def claims(self, token: str) -> dict[str, Any]:
         """What a token of the provider's says."""
-        return dict(jwt.decode(token, self.server.signer.key, algorithms=["RS256"]).claims)
+        return dict(jwt.decode(token, self.server.keys, algorithms=["RS256"]).claims)

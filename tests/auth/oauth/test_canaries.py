@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx2
 import pytest
@@ -11,9 +11,10 @@ from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from prometheus_client import generate_latest
 
+from services.auth.main import create_app
 from services.auth.settings import AuthSettings
 from services.common.logging import configure_logging
-from tests.auth.oauth.app import OAuthApp, create_oauth_app
+from tests.auth.oauth.app import OAuthApp
 from tests.auth.oauth.conftest import SignIn
 from tests.auth.oauth.flows import AUTHORIZE, TOKEN, USERINFO, VERIFIER, Flow
 from tests.auth.oauth.parties import SECRET, Parties
@@ -97,9 +98,9 @@ async def misuse_in_browser(flow: Flow, told: Told, secret: str) -> None:
 
 @pytest.fixture
 async def traced(
-    settings: AuthSettings, collector: Collector, parties: Parties, sign_in: SignIn
+    settings: AuthSettings, app: OAuthApp, collector: Collector, parties: Parties, sign_in: SignIn
 ) -> AsyncGenerator[tuple[Flow, OAuthApp, Collector]]:
-    server = create_oauth_app(settings)
+    server = replace(app, asgi=create_app(settings))  # anew, as tracing is asked for now
     person = parties.person("editor")
     async with app_client(server.asgi) as http:
         yield Flow(http, server, parties, parties.app(), person, await sign_in(person)), server, collector

@@ -2,8 +2,8 @@
 
 import httpx2
 
+from services.auth.main import create_app
 from tests.auth.conftest import MakeSettings
-from tests.auth.oauth.app import create_oauth_app
 from tests.auth.oauth.parties import SECRET, Parties
 from tests.support.clients import app_client
 
@@ -21,7 +21,7 @@ async def test_who_guesses_secrets_is_slowed_down_and_who_knows_them_is_not(
     guessed, busy = (parties.app(grants=["client_credentials"]) for _ in range(2))
     settings = make_settings(sign_in_per_account=3, sign_in_per_address=1000)
 
-    async with app_client(create_oauth_app(settings).asgi) as http:
+    async with app_client(create_app(settings)) as http:
         guesses = [await ask(http, guessed.id, f"guess {number}") for number in range(5)]
         right_too_late = await ask(http, guessed.id, SECRET)
         of_another = [await ask(http, busy.id, SECRET) for _ in range(10)]

@@ -33,7 +33,7 @@ async def test_a_code_becomes_an_access_token_for_the_platform_and_an_id_token_f
     assert tokens.keys() == {"access_token", "token_type", "expires_in", "scope", "id_token"}
     assert (tokens["token_type"], tokens["expires_in"], tokens["scope"]) == ("Bearer", 300, "openid items:read")
     access = flow.claims(tokens["access_token"])
-    identity = jwt.decode(tokens["id_token"], flow.server.signer.key, algorithms=["RS256"])
+    identity = jwt.decode(tokens["id_token"], flow.server.keys, algorithms=["RS256"])
     assert UUID(access.pop("jti")).version == UUID(access.pop("grant_id")).version == 7
     assert access == {
         "iss": ORIGIN,
@@ -47,7 +47,7 @@ async def test_a_code_becomes_an_access_token_for_the_platform_and_an_id_token_f
         "exp": access["iat"] + 300,
     }
     left_half = hashlib.sha256(tokens["access_token"].encode()).digest()[:16]
-    assert identity.header == {"alg": "RS256", "typ": "JWT", "kid": "tests"}
+    assert identity.header == {"alg": "RS256", "typ": "JWT", "kid": flow.server.kid}
     assert identity.claims == {
         "iss": ORIGIN,
         "aud": flow.client.id,
@@ -102,7 +102,7 @@ async def test_a_code_used_again_is_refused_and_ends_what_it_gave(flow: Flow) ->
     tokens = (await flow.redeem(code)).json()
     other = await flow.tokens()
     assert (await flow.userinfo(tokens["access_token"])).status_code == 200
-    woken = flow.server.publisher.woken
+    woken = flow.server.wakes.count
 
     again = await flow.redeem(code)
     once_more = await flow.redeem(code)
@@ -110,7 +110,7 @@ async def test_a_code_used_again_is_refused_and_ends_what_it_gave(flow: Flow) ->
     assert error_of(again) == error_of(once_more) == (400, "invalid_grant")
     assert (await flow.userinfo(tokens["access_token"])).status_code == 401
     assert (await flow.userinfo(other["access_token"])).status_code == 200
-    assert flow.server.publisher.woken == woken + 1
+    assert flow.server.wakes.count == woken + 1
     assert len(flow.parties.events("code_replayed", flow.client)) == 1
     grant_id = flow.claims(tokens["access_token"])["grant_id"]
     assert len(flow.parties.sql(f"SELECT 1 FROM revocations WHERE kind = 'grant' AND target = '{grant_id}'")) == 1

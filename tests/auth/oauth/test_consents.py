@@ -44,7 +44,7 @@ class Page:
     @asynccontextmanager
     async def service(self) -> AsyncGenerator[tuple[DatabaseSession, AuthorizationService]]:
         async with self.sessions() as session:
-            tokens = Tokens(self.settings, self.flow.server.signer)
+            tokens = Tokens(self.settings, self.flow.server.ring)
             yield session, AuthorizationService(session, tokens, self.settings, Origin())
 
     async def question(self, flow: Flow, continue_to: str) -> ConsentNeeded:

@@ -36,14 +36,14 @@ def unsigned(token: str) -> str:
 
 async def test_the_session_ends_and_the_browser_goes_to_the_registered_address_with_the_state(leaving: Flow) -> None:
     hint = (await leaving.tokens())["id_token"]
-    woken = leaving.server.publisher.woken
+    woken = leaving.server.wakes.count
     answer = await leave(leaving, id_token_hint=hint, post_logout_redirect_uri=AFTER, state="left & gone")
 
     assert target(answer) == AFTER
     assert said(answer) == {"state": "left & gone"}
     assert answer.headers["set-cookie"].startswith('__Host-session=""; ')
     assert said(await leaving.authorize(prompt="none"))["error"] == "login_required"
-    assert leaving.server.publisher.woken == woken + 1
+    assert leaving.server.wakes.count == woken + 1
 
 
 async def test_what_was_granted_in_the_session_ends_and_what_was_granted_for_longer_does_not(leaving: Flow) -> None:
@@ -95,7 +95,7 @@ async def test_without_a_good_hint_the_person_is_asked_and_nothing_ends(leaving:
 
 async def test_a_hint_that_has_expired_is_good_enough(leaving: Flow) -> None:
     claims = leaving.claims((await leaving.tokens())["id_token"])
-    hint = leaving.server.signer.sign({**claims, "exp": 1}, "JWT")
+    hint = leaving.server.ring.sign({**claims, "exp": 1}, "JWT")
 
     assert target(await leave(leaving, id_token_hint=hint, post_logout_redirect_uri=AFTER)) == AFTER
     assert not await is_signed_in(leaving)

@@ -30,7 +30,7 @@ def basic(app: App, secret: str = SECRET) -> dict[str, str]:
 
 
 def claims(app: OAuthApp, token: str) -> dict[str, Any]:
-    return dict(jwt.decode(token, app.signer.key, algorithms=["RS256"]).claims)
+    return dict(jwt.decode(token, app.keys, algorithms=["RS256"]).claims)
 
 
 async def test_a_machine_gets_a_token_of_rfc_9068_with_all_its_scopes(
@@ -47,8 +47,8 @@ async def test_a_machine_gets_a_token_of_rfc_9068_with_all_its_scopes(
         "expires_in": 300,
         "scope": "items:read items:write",
     }
-    token = jwt.decode(body["access_token"], app.signer.key, algorithms=["RS256"])
-    assert token.header == {"alg": "RS256", "typ": "at+jwt", "kid": "tests"}
+    token = jwt.decode(body["access_token"], app.keys, algorithms=["RS256"])
+    assert token.header == {"alg": "RS256", "typ": "at+jwt", "kid": app.kid}
     said = dict(token.claims)
     assert UUID(said.pop("jti")).version == 7
     assert said.pop("exp") - said.pop("iat") == 300

@@ -84,7 +84,7 @@ async def test_max_age_is_content_with_the_sign_in_that_it_led_to(flow: Flow, si
 
 async def test_a_hint_at_who_is_signed_in_is_content(flow: Flow) -> None:
     hint = (await flow.tokens())["id_token"]
-    expired = flow.server.signer.sign({**flow.claims(hint), "exp": 1}, "JWT")
+    expired = flow.server.ring.sign({**flow.claims(hint), "exp": 1}, "JWT")
 
     for good in (hint, expired):
         assert "code" in said(await flow.authorize(id_token_hint=good, prompt="none"))

@@ -10,8 +10,8 @@ from dataclasses import replace
 import httpx2
 import pytest
 
+from services.auth.main import create_app
 from services.auth.settings import AuthSettings
-from tests.auth.oauth.app import OAuthApp, create_oauth_app
 from tests.auth.oauth.flows import Flow
 from tests.support.clients import app_client
 
@@ -21,9 +21,9 @@ OFFLINE = "openid items:read offline_access"
 
 
 @pytest.fixture(scope="module")
-async def second_http(settings: AuthSettings, app: OAuthApp) -> AsyncGenerator[httpx2.AsyncClient]:
+async def second_http(settings: AuthSettings) -> AsyncGenerator[httpx2.AsyncClient]:
     """A client of another replica, with connections of its own to the same Postgres and Redis."""
-    async with app_client(create_oauth_app(settings, app.signer).asgi) as opened:
+    async with app_client(create_app(settings)) as opened:
         yield opened
 
 

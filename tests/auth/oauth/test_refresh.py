@@ -97,7 +97,7 @@ async def test_a_replay_after_that_ends_the_family_and_no_other(flow: Flow) -> N
     token, other = await first(flow), await first(flow)
     newest = (await flow.refresh(token)).json()
     flow.parties.sql(LATER)
-    woken = flow.server.publisher.woken
+    woken = flow.server.wakes.count
 
     replayed = await flow.refresh(token)
     once_more = await flow.refresh(token)
@@ -108,10 +108,10 @@ async def test_a_replay_after_that_ends_the_family_and_no_other(flow: Flow) -> N
     others = (await flow.refresh(other)).json()
     assert (await flow.userinfo(others["access_token"])).status_code == 200
     assert len(flow.parties.events("token_replayed", flow.client)) == 1
-    assert flow.server.publisher.woken == woken + 1
+    assert flow.server.wakes.count == woken + 1
     grant_id = flow.claims(newest["access_token"])["grant_id"]
     [revocation] = flow.parties.sql(f"SELECT * FROM revocations WHERE target = '{grant_id}'")
-    assert (revocation["kind"], revocation["published_at"]) == ("grant", None)
+    assert revocation["kind"] == "grant"
 
 
 async def test_an_old_token_replayed_generations_later_ends_the_family_as_well(flow: Flow) -> None:

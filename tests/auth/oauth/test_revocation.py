@@ -31,7 +31,7 @@ async def is_active(flow: Flow, token: str) -> bool:
 async def test_a_revoked_access_token_ends_alone(flow: Flow) -> None:
     tokens = await flow.tokens(scope=OFFLINE)
     other = (await flow.refresh(tokens["refresh_token"])).json()
-    woken = flow.server.publisher.woken
+    woken = flow.server.wakes.count
 
     answer = await revoke(flow, tokens["access_token"])
 
@@ -39,7 +39,7 @@ async def test_a_revoked_access_token_ends_alone(flow: Flow) -> None:
     assert (await flow.userinfo(tokens["access_token"])).status_code == 401
     assert (await flow.userinfo(other["access_token"])).status_code == 200
     assert (await flow.refresh(other["refresh_token"])).status_code == 200
-    assert flow.server.publisher.woken == woken + 1
+    assert flow.server.wakes.count == woken + 1
 
 
 async def test_a_revoked_refresh_token_ends_its_grant_with_all_its_tokens_and_no_other(flow: Flow) -> None:

@@ -46,10 +46,10 @@ async def test_userinfo_refuses_id_tokens_strangers_and_what_is_no_token(flow: F
     good = flow.claims(tokens["access_token"])
     forged = [
         tokens["id_token"],
-        flow.server.signer.sign({**good, "aud": flow.client.id}, "at+jwt"),
-        flow.server.signer.sign({**good, "iss": "https://elsewhere.test"}, "at+jwt"),
-        flow.server.signer.sign({**good, "exp": good["iat"] - 1}, "at+jwt"),
-        flow.server.signer.sign(good, "JWT"),
+        flow.server.ring.sign({**good, "aud": flow.client.id}, "at+jwt"),
+        flow.server.ring.sign({**good, "iss": "https://elsewhere.test"}, "at+jwt"),
+        flow.server.ring.sign({**good, "exp": good["iat"] - 1}, "at+jwt"),
+        flow.server.ring.sign(good, "JWT"),
         tokens["access_token"][:-4] + "AAAA",
         "a.b.c",
         "x" * 10_000,
