@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from services.auth.audit.dependencies import OriginDep
 from services.auth.oauth.authorization import AuthorizationService
+from services.auth.oauth.consents import ConsentService
 from services.auth.oauth.logout import LogoutService
 from services.auth.oauth.requests import OAuthRequest, read_form
 from services.auth.oauth.service import OAuthService
@@ -40,6 +41,11 @@ async def get_logout_service(request: Request, session: SessionDep, origin: Orig
     return LogoutService(session, state.tokens, state.settings, origin, revoked=state.publisher.wake)
 
 
+async def get_consent_service(request: Request, session: SessionDep, origin: OriginDep) -> ConsentService:
+    """Build the service for what people have allowed; pages ask for it."""
+    return ConsentService(session, origin, revoked=request.state.publisher.wake)
+
+
 async def get_user_session(request: Request, session: SessionDep) -> UserSession | None:
     """The session of the browser that asks, or None."""
     value = request.cookies.get(COOKIE)
@@ -58,6 +64,7 @@ async def get_bearer_token(request: Request) -> str:
 OAuthServiceDep = Annotated[OAuthService, Depends(get_oauth_service)]
 PostedDep = Annotated[OAuthRequest, Depends(get_posted)]
 AuthorizationServiceDep = Annotated[AuthorizationService, Depends(get_authorization_service)]
+ConsentServiceDep = Annotated[ConsentService, Depends(get_consent_service)]
 LogoutServiceDep = Annotated[LogoutService, Depends(get_logout_service)]
 UserSessionDep = Annotated[UserSession | None, Depends(get_user_session)]
 BearerTokenDep = Annotated[str, Depends(get_bearer_token)]

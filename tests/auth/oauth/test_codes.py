@@ -9,6 +9,8 @@ from uuid import UUID
 import pytest
 from joserfc import jwt
 
+from services.auth.keys.ring import KeyRing
+from services.common.exceptions import UnavailableError
 from tests.auth.conftest import AUDIENCE, ORIGIN
 from tests.auth.oauth.conftest import SignIn
 from tests.auth.oauth.flows import AUTHORIZE, CHALLENGE, VERIFIER, Flow, error_of, request_of, said, target
@@ -259,3 +261,17 @@ async def test_what_happened_is_written_down_once_each_and_holds_no_secret(flow:
     assert issued["session_id"] == redeemed["session_id"] is not None
     text = repr([dict(issued), dict(redeemed)])
     assert not [secret for secret in (code, tokens["access_token"], VERIFIER, flow.cookie["Cookie"]) if secret in text]
+
+
+async def test_when_nothing_can_be_signed_the_code_is_not_spent(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> str:
+        raise UnavailableError("Nothing can be signed now")
+
+    code = await flow.code()
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyRing, "sign", away)
+        refused = await flow.redeem(code)
+
+    assert refused.status_code == 503
+    assert "retry-after" in refused.headers
+    assert (await flow.redeem(code)).status_code == 200

@@ -47,3 +47,11 @@ async def test_only_what_oauth_2_1_allows_is_on_offer(http: httpx2.AsyncClient) 
     assert not {"implicit", "password"} & {*document["grant_types_supported"]}
     assert document["scopes_supported"] == list(SCOPES)
     assert document["authorization_response_iss_parameter_supported"] is True
+
+
+async def test_the_paths_are_described_once_each(http: httpx2.AsyncClient) -> None:
+    document = (await http.get("/openapi.json")).json()
+
+    ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    assert len({*ids}) == len(ids)
+    assert {"/oauth2/authorize", "/oauth2/token", "/oauth2/userinfo"} <= document["paths"].keys()

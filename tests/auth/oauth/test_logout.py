@@ -147,3 +147,14 @@ async def test_a_code_that_was_not_redeemed_yet_ends_with_the_session(leaving: F
     await leave(leaving, id_token_hint=hint)
 
     assert error_of(await leaving.redeem(code)) == (400, "invalid_grant")
+
+
+async def test_a_request_that_cannot_be_read_gets_a_page(flow: Flow) -> None:
+    answers = [
+        await flow.http.get(f"{LOGOUT}?state=%ff", headers=flow.cookie),
+        await flow.http.post(LOGOUT, content=b"{}", headers={"Content-Type": "application/json"}),
+        await flow.http.post(LOGOUT, data={"state": "x" * 5000}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 400]
+    assert await is_signed_in(flow)
