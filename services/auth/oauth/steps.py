@@ -16,12 +16,12 @@ from authlib.oidc.core.errors import ConsentRequiredError, LoginRequiredError  #
 from services.auth.audit.events import Event
 from services.auth.clients.models import Client
 from services.auth.oauth.checks import check_parameters, find_target
-from services.auth.oauth.client import OPENID_SCOPES
 from services.auth.oauth.marker import NAME as ASKED_AT
 from services.auth.oauth.marker import Marker
 from services.auth.oauth.queries import PATH
 from services.auth.oauth.requests import OAuthRequest, Pairs, Parameters, with_parameters
 from services.auth.oauth.server import Server
+from services.auth.scopes import OPENID_SCOPES
 from services.auth.sessions.models import UserSession
 
 
