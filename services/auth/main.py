@@ -16,6 +16,7 @@ from services.auth.oauth.router import discovery as discovery_router
 from services.auth.oauth.router import router as oauth_router
 from services.auth.oauth.tokens import Tokens
 from services.auth.revocations.publisher import Publisher, open_publisher
+from services.auth.retention.gauges import open_maintenance_gauges
 from services.auth.settings import AuthSettings
 from services.auth.users.limits import SignInLimits
 from services.common.app import create_service
@@ -58,6 +59,7 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
             await stack.enter_async_context(open_sealing(settings, sessions, registry))
             publisher = await stack.enter_async_context(open_publisher(redis, sessions, registry))
             revocations = await stack.enter_async_context(open_revocations(settings.state_url, registry))
+            await stack.enter_async_context(open_maintenance_gauges(sessions, registry))
             yield {
                 "settings": settings,
                 "session_maker": sessions,

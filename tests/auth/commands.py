@@ -10,10 +10,10 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from services.auth.settings import AuthSettings
+from services.common.settings import ProcessSettings
 
 
-async def run_command(settings: AuthSettings, add_commands: Callable[[Any], None], *words: str) -> int:
+async def run_command(settings: ProcessSettings, add_commands: Callable[[Any], None], *words: str) -> int:
     """What `python -m services.auth words…` does under these settings; the exit code."""
     parser = argparse.ArgumentParser(prog="auth")
     add_commands(parser.add_subparsers(required=True))

@@ -49,7 +49,10 @@ class AuthorizationCode(SQLModel, table=True):
     """A code (RFC 6749 4.1.2): good once, for a minute. A redeemed one stays a while, so that a replay is noticed."""
 
     __tablename__: ClassVar[str] = "authorization_codes"
-    __table_args__ = (Index("authorization_codes_by_expires_at", "expires_at"),)
+    __table_args__ = (
+        Index("authorization_codes_by_expires_at", "expires_at"),
+        Index("authorization_codes_by_session", "session_id"),  # asked for each session that is removed
+    )
 
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True)
     grant_id: UUID = Field(sa_type=Uuid)  # the grant that redeeming it makes

@@ -291,6 +291,7 @@ def _oauth() -> None:
         sa.PrimaryKeyConstraint("code_hash"),
     )
     op.create_index("authorization_codes_by_expires_at", "authorization_codes", ["expires_at"])
+    op.create_index("authorization_codes_by_session", "authorization_codes", ["session_id"])
     op.create_table(
         "grants",
         sa.Column("id", sa.Uuid(), nullable=False),
