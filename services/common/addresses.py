@@ -1,7 +1,7 @@
 """Who is asking: the right-most hop that is not one of our own proxies."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -9,6 +9,8 @@ from starlette.types import Scope
 from services.common.settings import Network
 
 Address = IPv4Address | IPv6Address
+
+HOME_BITS = 64  # one subscriber has all addresses of an IPv6 /64
 
 
 def client_address(scope: Scope, trusted: Iterable[Network]) -> str | None:
@@ -32,6 +34,20 @@ def is_from(scope: Scope, networks: Iterable[Network]) -> bool:
     peer = scope.get("client")
     address = _parse(peer[0]) if peer else None
     return address is not None and _is_trusted(address, networks)
+
+
+def home(address: str | None) -> str:
+    """Whose address it is: of IPv6 the /64, which one subscriber has whole. All of unknown address are one."""
+    if address is None:
+        return "unknown"
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, HOME_BITS), strict=False))
+    return str(parsed)
 
 
 def _is_trusted(address: Address, networks: Iterable[Network]) -> bool:

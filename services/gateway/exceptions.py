@@ -2,14 +2,17 @@
 
 ServiceError
 ├── BadGatewayError (502)        ├── AmbiguousPathError (400)
-├── UpstreamAwayError (503)      └── OverloadedError (503)
-└── UpstreamTimeoutError (504)
+├── UpstreamAwayError (503)      ├── TooManyRequestsError (429)
+└── UpstreamTimeoutError (504)   ├── OverloadedError (503)
+                                 └── UncountedError (503)
 
 UpstreamError: of the client; becomes one of the three on the left
 ├── ConnectError: nothing was sent
 ├── BrokenAnswerError: closed, reset, or not HTTP
 └── SlowAnswerError: not in time
 """
+
+from collections.abc import Iterable
 
 from services.common.exceptions import BadRequestError, ServiceError, UnavailableError
 
@@ -36,6 +39,27 @@ class OverloadedError(UnavailableError):
     """More requests at once than the gateway takes."""
 
     title, slug = "Overloaded", "overloaded"
+
+
+class TooManyRequestsError(ServiceError):
+    """A limit of the route refuses (RFC 6585 4); `Retry-After` says when it would not."""
+
+    status, title, slug = 429, "Too many requests", "rate-limited"
+
+    def __init__(self, retry_after_seconds: int, limits: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Take the seconds of the Retry-After header, and the headers that tell of the limits."""
+        seconds = max(1, retry_after_seconds)
+        self.limits = list(limits)
+        super().__init__(
+            f"More requests than the limits in RateLimit-Policy allow; the next one is in {seconds} s",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+class UncountedError(UnavailableError):
+    """The route answers only while its requests can be counted, and now they cannot."""
+
+    title, slug = "Limits away", "limits-away"
 
 
 class AmbiguousPathError(BadRequestError):

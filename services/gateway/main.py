@@ -14,6 +14,7 @@ from services.common.tokens import TokenVerifier, open_token_verifier
 from services.gateway.edge import Edge
 from services.gateway.http1 import Http1Client
 from services.gateway.in_flight import InFlight
+from services.gateway.limits import open_limits
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.proxy import Forwarder, Forwarding
 from services.gateway.resolver import Resolve, resolve
@@ -59,6 +60,9 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
         )
         async with AsyncExitStack() as stack:
             verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry))
+            limits = await stack.enter_async_context(
+                open_limits(settings.state_url, replicas=settings.limit_replicas, metrics=metrics)
+            )
             await stack.enter_async_context(
                 looked_up(upstreams.values(), client, every_seconds=settings.resolve_seconds)
             )
@@ -67,6 +71,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
                 routes=routes,
                 upstreams=upstreams,
                 tokens=TokenChecker(verifier, size=settings.token_cache_size, counter=metrics.token_checks),
+                limits=limits,
                 in_flight=in_flight,
                 streams=streams,
                 metrics=metrics,

@@ -49,3 +49,17 @@ class GatewayMetrics:
         self.token_checks = Counter(
             "gateway_token_checks_total", "Access tokens looked at", ["result"], registry=registry
         )
+        self.limits_decided = Counter(
+            "gateway_limits_decided_total",
+            "Requests whose limits were asked, by who decided; all but state: it was away",
+            ["by"],
+            registry=registry,
+        )
+        self.limits_refused = Counter(
+            "gateway_limits_refused_total",
+            "Limits that refused a request, by route",
+            ["route", "per"],
+            registry=registry,
+        )
+        for by in ("state", "local", "open", "closed"):
+            self.limits_decided.labels(by)

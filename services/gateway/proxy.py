@@ -1,11 +1,12 @@
-"""A request on its way through: route, token, pod, answer."""
+"""A request on its way through: route, token, limits, pod, answer."""
 
 import structlog
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.body_limit import BodyLimit
-from services.common.exceptions import ServiceError
+from services.common.exceptions import ServiceError, UnauthenticatedError
+from services.common.middleware import STARTS
 from services.common.problems import problem
 from services.gateway.client import Request, RequestBody
 from services.gateway.exceptions import (
@@ -14,12 +15,14 @@ from services.gateway.exceptions import (
     ConnectError,
     SlowAnswerError,
     StreamEndedError,
+    TooManyRequestsError,
     UpstreamAwayError,
     UpstreamError,
     UpstreamTimeoutError,
 )
 from services.gateway.headers import Header, downstream_headers, upstream_headers
 from services.gateway.in_flight import InFlight, Ticket
+from services.gateway.limits import RateLimits
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.paths import check_path
 from services.gateway.routes import Route, Routes
@@ -58,6 +61,7 @@ class Forwarder:
         routes: Routes,
         upstreams: dict[str, Upstream],
         tokens: TokenChecker,
+        limits: RateLimits,
         in_flight: InFlight,
         streams: Streams,
         metrics: GatewayMetrics,
@@ -65,12 +69,15 @@ class Forwarder:
         """Take all that a request needs on its way."""
         self._routes = routes
         self._tokens = tokens
+        self._limits = limits
         self._in_flight = in_flight
         self._metrics = metrics
         self._ways = {route.path: _way(route, upstreams[route.upstream], streams) for route in routes.all}
 
     async def forward(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or leave it to the application."""
+        said: list[Header] = []  # of the limits
+        send = _with_limits(send, said)
         try:
             check_path(scope["path"], scope["raw_path"])
             route = self._routes.find(scope["path"])
@@ -78,7 +85,7 @@ class Forwarder:
                 await app(scope, receive, send)
                 return
             scope["route"] = route  # its path is the request's name in the log
-            await self._admit(route, scope, receive, send)
+            await self._admit(route, said, scope, receive, send)
         except ServiceError as error:
             if not isinstance(error, BadGatewayError | UpstreamTimeoutError | UpstreamAwayError):
                 self._metrics.refused.labels(error.slug).inc()
@@ -91,16 +98,43 @@ class Forwarder:
         except ClientGoneError:
             await problem(scope, CLIENT_GONE)(scope, receive, send)
 
-    async def _admit(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admit(self, route: Route, said: list[Header], scope: Scope, receive: Receive, send: Send) -> None:
         ticket = self._in_flight.admit("stream" if scope["type"] == "websocket" else "request")
         try:
-            if not route.public:
-                principal = await self._tokens.check(scope["headers"])
-                structlog.contextvars.bind_contextvars(subject=principal.subject)
+            await self._check(route, said, scope)
             scope["state"]["ticket"] = ticket
             await self._ways[route.path](scope, receive, send)
         finally:
             ticket.give_back()
+
+    async def _check(self, route: Route, said: list[Header], scope: Scope) -> None:
+        """Who asks, and whether they have asked too often; a token that is refused counts as well."""
+        principal = refusal = None
+        if not route.public:
+            try:
+                principal = await self._tokens.check(scope["headers"])
+                structlog.contextvars.bind_contextvars(subject=principal.subject)
+            except UnauthenticatedError as error:
+                refusal = error
+        try:
+            said += await self._limits.take(route, scope["path"], principal, scope["state"]["client_address"])
+        except TooManyRequestsError as error:
+            said += error.limits
+            raise
+        if refusal is not None:
+            raise refusal
+
+
+def _with_limits(send: Send, said: list[Header]) -> Send:
+    """Have the answer, whoever gives it, say what the limits said: of a service's own only this gateway's counts."""
+
+    async def send_said(message: Message) -> None:
+        if said and message["type"] in STARTS:
+            names = {name for name, _ in said}
+            message["headers"] = [header for header in message.get("headers", ()) if header[0] not in names] + said
+        await send(message)
+
+    return send_said
 
 
 def _way(route: Route, upstream: Upstream, streams: Streams) -> ASGIApp:

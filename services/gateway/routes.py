@@ -1,21 +1,21 @@
 """Which service answers which path."""
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-PREFIX = re.compile(r"(/[A-Za-z0-9_.~-]+)+")
+from services.gateway.quotas import PATH, Quota, WithoutState, check_quotas, usual_quotas
+
 PUBLIC = frozenset({"/oauth2", "/.well-known", "/login", "/logout"})  # of auth: who asks here has no token yet
 OWN = frozenset({"/", "/docs", "/openapi.json"})
 
 
 def _check_prefix(value: str) -> str:
-    if not PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
+    if not PATH.fullmatch(value) or {".", ".."} & set(value.split("/")):
         raise ValueError("a path of plain segments without a slash at its end, such as /v1/items, would be right")
     if value in OWN:
         raise ValueError("is the gateway's own")
@@ -45,6 +45,19 @@ class Route(BaseModel):
     public: bool = False  # whether requests without a token pass
     timeout_seconds: float = Field(default=15, gt=0, le=3600)
     max_body_bytes: int | None = Field(default=None, gt=0)
+    limits: tuple[Quota, ...] | None = None  # none written: the usual ones
+    without_state: WithoutState = "local"  # what counts while `state` is away
+
+    @model_validator(mode="after")
+    def _limits_count(self) -> Self:
+        if self.limits is not None:
+            check_quotas(self.path, self.limits, public=self.public)
+        return self
+
+    @property
+    def quotas(self) -> tuple[Quota, ...]:
+        """The limits that count."""
+        return usual_quotas(self.path, public=self.public) if self.limits is None else self.limits
 
     def covers(self, path: str) -> bool:
         """Whether a path is this one or below it: /v1/items/1, and not /v1/itemsets."""
@@ -69,7 +82,7 @@ def _route(path: str, entry: object) -> Route:
         return Route.model_validate({"public": path in PUBLIC, **fields, "path": path})
     except ValidationError as error:
         found = error.errors()[0]
-        field = ".".join(map(str, found["loc"]))
+        field = ".".join(map(str, found["loc"])) or "limits"  # all that a route as a whole can have wrong
         said = str(found["msg"]).removeprefix("Value error, ")
         raise ValueError(f"has a wrong route {path}: {field}: {said}") from None
 

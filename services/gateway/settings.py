@@ -64,6 +64,7 @@ class GatewaySettings(ServiceSettings, TokenSettings):
     resolve_seconds: float = Field(default=2, gt=0, le=2)
     slow_start_seconds: float = Field(default=10, ge=0, le=300)
     token_cache_size: int = Field(default=10_000, ge=0)
+    limit_replicas: int = Field(default=1, ge=1, le=100)  # gateways that share a limit evenly while `state` is away
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     hsts_seconds: int = Field(default=31_536_000, ge=0)  # 0: not sent
 
@@ -76,6 +77,21 @@ class GatewaySettings(ServiceSettings, TokenSettings):
                 raise ValueError(
                     f"The route {route.path} has a max_body_bytes over MAX_BODY_BYTES={self.max_body_bytes}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _limits_can_be_counted(self) -> Self:
+        for route in self.table:
+            if route.without_state == "closed" and self.state_url is None:
+                raise ValueError(f"The route {route.path} has without_state closed, so STATE_URL must be set")
+            try:
+                for quota in route.quotas:
+                    quota.limit(route.path, self.limit_replicas)
+            except ValueError:
+                raise ValueError(
+                    f"The limits of the route {route.path}, shared among LIMIT_REPLICAS={self.limit_replicas}, are too "
+                    "large to be counted exactly"
+                ) from None
         return self
 
     @property

@@ -89,7 +89,7 @@ def cluster(
 ) -> Generator[Cluster]:
     """A gateway in front of these pods."""
     port = free_port()
-    route = {"upstream": f"http://pods.test:{port}", "public": True, **(route or {})}
+    route = {"upstream": f"http://pods.test:{port}", "public": True, "limits": [], **(route or {})}
     settings = {
         "ROUTES": json.dumps({"/v1/pod": route}),
         "DNS_FILE": str(dns),

@@ -128,13 +128,13 @@ MakeGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 @pytest.fixture(scope="session")
 def make_gateway(issuer: Issuer, jwks: KeyServer) -> MakeGateway:
-    """Starts gateways, by their routes and settings; routes are public unless they say no."""
+    """Starts gateways, by their routes and settings; routes are public and without limits unless they say no."""
 
     @asynccontextmanager
     async def make(
         routes: dict[str, Any], *, resolve: Any = None, wait_ready: bool = True, **changes: Any
     ) -> AsyncGenerator[Gateway]:
-        table = {path: {"public": True, **_fields(entry)} for path, entry in routes.items()}
+        table = {path: {"public": True, "limits": [], **_fields(entry)} for path, entry in routes.items()}
         settings = GatewaySettings(
             routes=parse_routes(table),
             **{

@@ -53,6 +53,11 @@ def entry(**fields: object) -> dict[str, str]:
     return {"ROUTES": json.dumps({"/v1/a": {"upstream": "http://a:8000", **fields}})}
 
 
+LIMIT = {"per": "route", "count": 1, "seconds": 60}
+PRINCIPAL = LIMIT | {"per": "principal"}
+BIG = LIMIT | {"count": 50_000, "seconds": 86_400}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -77,6 +82,44 @@ def entry(**fields: object) -> dict[str, str]:
         (entry(timeout_seconds="soon"), "ROUTES has a wrong route /v1/a: timeout_seconds: Input should be a valid"),
         (entry(max_body_bytes=-1), "ROUTES has a wrong route /v1/a: max_body_bytes: Input should be greater than 0"),
         (entry(max_body_bytes=10**9), "The route /v1/a has a max_body_bytes over MAX_BODY_BYTES="),
+        (entry(limits=5), "ROUTES has a wrong route /v1/a: limits: Input should be a valid tuple"),
+        (entry(limits=[{"per": "day"}]), "ROUTES has a wrong route /v1/a: limits.0.per: Input should be 'principal'"),
+        (
+            entry(limits=[{"per": "route", "count": 0, "seconds": 1}]),
+            "ROUTES has a wrong route /v1/a: limits.0.count: I",
+        ),
+        (
+            entry(limits=[{"per": "route", "count": "9", "seconds": 1}]),
+            "ROUTES has a wrong route /v1/a: limits.0.count",
+        ),
+        (
+            entry(limits=[{"per": "route", "count": 1}]),
+            "ROUTES has a wrong route /v1/a: limits.0.seconds: Field requir",
+        ),
+        (entry(limits=[LIMIT | {"seconds": 86401}]), "ROUTES has a wrong route /v1/a: limits.0.seconds: Input should"),
+        (entry(limits=[LIMIT | {"burst": 0}]), "ROUTES has a wrong route /v1/a: limits.0.burst: Input should be gre"),
+        (entry(limits=[LIMIT | {"rate": 1}]), "ROUTES has a wrong route /v1/a: limits.0.rate: Extra inputs are not"),
+        (entry(limits=[LIMIT | {"count": 10**16}]), "ROUTES has a wrong route /v1/a: limits.0: count, seconds and bu"),
+        (entry(limits=[LIMIT | {"path": "/v1/b"}]), "ROUTES has a wrong route /v1/a: limits: path: /v1/b is not below"),
+        (entry(limits=[LIMIT | {"path": "b"}]), "ROUTES has a wrong route /v1/a: limits.0.path: a path below the"),
+        (
+            entry(limits=[LIMIT | {"path": '/v1/a/"'}]),
+            "ROUTES has a wrong route /v1/a: limits.0.path: a path below the",
+        ),
+        (entry(limits=[LIMIT, LIMIT | {"count": 9}]), "ROUTES has a wrong route /v1/a: limits: two with the same per,"),
+        (entry(limits=[LIMIT] * 9), "ROUTES has a wrong route /v1/a: limits: at most 8"),
+        (
+            entry(limits=[PRINCIPAL], public=True),
+            "ROUTES has a wrong route /v1/a: limits: per principal: a public route",
+        ),
+        (entry(without_state="perhaps"), "ROUTES has a wrong route /v1/a: without_state: Input should be 'open', 'cl"),
+        (entry(without_state="closed"), "The route /v1/a has without_state closed, so STATE_URL must be set"),
+        (
+            entry(limits=[BIG]) | {"LIMIT_REPLICAS": "100"},
+            "The limits of the route /v1/a, shared among LIMIT_REPLICAS=100",
+        ),
+        ({"LIMIT_REPLICAS": "0"}, "LIMIT_REPLICAS is wrong: input should be greater than or equal to 1"),
+        ({"STATE_URL": "localhost"}, "STATE_URL must begin with redis://"),
         (entry(public="perhaps"), "ROUTES has a wrong route /v1/a: public: Input should be a valid boolean"),
         (entry(timeout=3), "ROUTES has a wrong route /v1/a: timeout: Extra inputs are not permitted"),
         ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS holds 'https://a.example/', which is no origin"),

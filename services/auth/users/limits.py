@@ -17,7 +17,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 import structlog
@@ -27,6 +26,7 @@ from redis.exceptions import RedisError
 
 from services.auth.settings import AuthSettings
 from services.auth.users.exceptions import TooManyAttemptsError
+from services.common.addresses import home
 from services.common.breaker import Breaker
 from services.common.limits import Decision, Limit, Limiter, LocalLimiter
 
@@ -37,7 +37,6 @@ PAUSE_SECONDS = 1.0  # `state` that failed is left alone for so long
 DEADLINE_SECONDS = 0.5  # what one question may take
 SAID_EVERY_SECONDS = 10.0
 KEY_DIGITS = 32
-HOME_BITS = 64  # one subscriber has all addresses of an IPv6 /64
 
 
 class SignInLimits:
@@ -63,7 +62,7 @@ class SignInLimits:
         """Before a password is looked at: in one account, from one address, and of everybody."""
         await self._take(
             self._limit("sign-in:account", email.lower(), self._settings.sign_in_per_account),
-            self._limit("sign-in:address", _home(address), self._settings.sign_in_per_address),
+            self._limit("sign-in:address", home(address), self._settings.sign_in_per_address),
             self._limit("sign-in:overall", "", self._settings.sign_in_overall),
         )
 
@@ -71,21 +70,21 @@ class SignInLimits:
         """Before a code of an authenticator or a recovery code is looked at."""
         await self._take(
             self._limit("second-factor:account", str(user_id), self._settings.second_factor_per_account),
-            self._limit("second-factor:address", _home(address), self._settings.sign_in_per_address),
+            self._limit("second-factor:address", home(address), self._settings.sign_in_per_address),
         )
 
     async def check_code(self, code_id: UUID, address: str | None) -> None:
         """Before a mailed code is looked at."""
         await self._take(
             self._limit("mailed-code:one", str(code_id), self._settings.sign_in_per_account),
-            self._limit("mailed-code:address", _home(address), self._settings.sign_in_per_address),
+            self._limit("mailed-code:address", home(address), self._settings.sign_in_per_address),
         )
 
     async def check_mail(self, email: str, address: str | None) -> None:
         """Before a mail is sent on somebody's request, whether there is an account or not."""
         await self._take(
             self._limit("mail:recipient", email.lower(), self._settings.mails_per_recipient, HOUR),
-            self._limit("mail:address", _home(address), self._settings.mails_per_address, HOUR),
+            self._limit("mail:address", home(address), self._settings.mails_per_address, HOUR),
             self._limit("sign-in:overall", "", self._settings.sign_in_overall),
         )
 
@@ -102,8 +101,8 @@ class SignInLimits:
 
     def _client_limits(self, client_id: str, address: str | None) -> list[Limit]:
         return [
-            self._limit("client:failures", f"{client_id} {_home(address)}", self._settings.sign_in_per_account),
-            self._limit("client-address:failures", _home(address), self._settings.sign_in_per_address),
+            self._limit("client:failures", f"{client_id} {home(address)}", self._settings.sign_in_per_account),
+            self._limit("client-address:failures", home(address), self._settings.sign_in_per_address),
         ]
 
     def _limit(self, purpose: str, who: str, count: int, seconds: int = MINUTE) -> Limit:
@@ -139,17 +138,3 @@ class SignInLimits:
             self._refused.labels(f"{purpose}:{kind}").inc()
         if not decision.allowed:
             raise TooManyAttemptsError(decision.retry_after)
-
-
-def _home(address: str | None) -> str:
-    """Whose address it is: of IPv6 the /64, which one subscriber has whole. All of unknown address are one."""
-    if address is None:
-        return "unknown"
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, HOME_BITS), strict=False))
-    return str(parsed)

@@ -1,7 +1,8 @@
-"""`python -m tests.gateway.standing serve`, with DNS_FILE: one address a line."""
+"""`python -m tests.gateway.standing serve`, with DNS_FILE: one address a line. CLOCK_AHEAD sets its clock wrong."""
 
 import asyncio
 import os
+import time
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from services.gateway.main import create_app
 from services.gateway.settings import GatewaySettings
 
 DNS_FILE = Path(os.environ["DNS_FILE"])
+
+if ahead := float(os.environ.get("CLOCK_AHEAD", "0")):
+    right, right_ns = time.time, time.time_ns
+    time.time = lambda: right() + ahead
+    time.time_ns = lambda: right_ns() + int(ahead * 1e9)
 
 
 async def from_file(_: str, __: int) -> list[str]:

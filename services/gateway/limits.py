@@ -1,0 +1,152 @@
+"""How often one may ask: for each principal, for each client address and of everybody, by route.
+
+All limits of a request are decided at once by GCRA in `state`, on its clock: exact for all gateways together, whatever
+their own clocks say, and a request that one limit refuses spends nothing in the others. A `state` that comes back
+empty begins anew, which lets through one burst more; with its append-only file it remembers.
+
+While `state` is away the route says what counts: `local`, each gateway by itself an even share of rate and burst;
+`open`, everything passes; `closed`, 503. The first two never make a 5xx. Which it was is counted, and logged at most
+every ten seconds; one request a second finds out whether `state` is back, the others do not wait.
+
+A refused token counts for address and route, so that trying tokens is limited as well. No subject, client or address
+stands in a key: keys hold a keyed hash of it.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.common.addresses import home
+from services.common.breaker import Breaker
+from services.common.limits import Decision, Limit, Limiter, LocalLimiter, Outcome
+from services.common.redis import open_redis
+from services.common.tokens import Principal
+from services.gateway.exceptions import TooManyRequestsError, UncountedError
+from services.gateway.headers import Header
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.quotas import Quota
+from services.gateway.routes import Route
+
+PAUSE_SECONDS = 1.0  # `state` that failed is left alone for so long
+DEADLINE_SECONDS = 0.5  # what one question may take
+SAID_EVERY_SECONDS = 10.0
+MAX_LOCAL_ENTRIES = 50_000  # of this process' memory: whoever was counted least recently is forgotten first
+HASH_BYTES = 16
+
+log = structlog.get_logger()
+
+
+class RateLimits:
+    """Decides for every route, in `state` while that is there."""
+
+    def __init__(self, redis: Redis | None, *, secret: str, replicas: int, metrics: GatewayMetrics) -> None:
+        """Take the client (None: always by itself), what keys are hashed with, and among how many it shares."""
+        self._limiter = None if redis is None else Limiter(redis, "gateway")
+        self._local = LocalLimiter(max_entries=MAX_LOCAL_ENTRIES)
+        self._replicas = replicas
+        self._breaker = Breaker(PAUSE_SECONDS)
+        self._key = hashlib.sha256(b"slipway gateway limits" + secret.encode()).digest()
+        self._metrics = metrics
+        self._said_at = -SAID_EVERY_SECONDS
+
+    async def take(self, route: Route, path: str, principal: Principal | None, address: str | None) -> list[Header]:
+        """Spend one request; returns the headers that tell of it. Raises TooManyRequestsError, UncountedError."""
+        who = {"address": home(address)}
+        if principal is not None:
+            who["principal"] = f"{principal.client_id}\0{principal.subject}"
+        keys = {
+            self._name(route, quota, who.get(quota.per)): quota
+            for quota in route.quotas
+            if quota.covers(path) and (quota.per != "principal" or principal is not None)
+        }
+        if not keys:
+            return []
+        decision = await self._decide(route, keys)
+        if decision is None:
+            return []
+        headers = describe(zip(keys.values(), decision.outcomes, strict=True))
+        if not decision.allowed:
+            for quota, outcome in zip(keys.values(), decision.outcomes, strict=True):
+                if not outcome.allowed:
+                    self._metrics.limits_refused.labels(route.path, quota.per).inc()
+            raise TooManyRequestsError(decision.retry_after, headers)
+        return headers
+
+    def _name(self, route: Route, quota: Quota, who: str | None) -> str:
+        digest = hashlib.blake2b((who or "").encode(), key=self._key, digest_size=HASH_BYTES).hexdigest()
+        return f"{quota.per}:{route.path}:{quota.path or ''}:{digest if who else 'all'}"
+
+    async def _decide(self, route: Route, keys: dict[str, Quota]) -> Decision | None:
+        """What the limits say; None when everything passes. Raises UncountedError."""
+        if self._limiter is not None:
+            decision = await self._ask_state([quota.limit(key, 1) for key, quota in keys.items()], self._limiter)
+            if decision is not None:
+                self._metrics.limits_decided.labels("state").inc()
+                return decision
+        self._metrics.limits_decided.labels(route.without_state).inc()
+        if route.without_state == "closed":
+            raise UncountedError("This answers only while its requests can be counted")
+        if route.without_state == "open":
+            return None
+        return await self._local.take([quota.limit(key, self._replicas) for key, quota in keys.items()])
+
+    async def _ask_state(self, limits: Sequence[Limit], limiter: Limiter) -> Decision | None:
+        if not self._breaker.permits():
+            return None
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                decision = await limiter.take(limits)
+        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+            self._breaker.failed()
+            self._say(error)
+            return None
+        self._breaker.succeeded()
+        return decision
+
+    def _say(self, error: Exception) -> None:
+        if time.monotonic() >= self._said_at + SAID_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            log.warning("limits_decided_without_state", error=type(error).__name__)
+
+
+def describe(decided: Iterable[tuple[Quota, Outcome]]) -> list[Header]:
+    """`RateLimit-Policy` with all limits, `RateLimit` with the one that is nearest to its end.
+
+    See draft-ietf-httpapi-ratelimit-headers. A policy says how many fit at once and in which time they all come back,
+    so a burst shows as what it is: 100 a second with a burst of 200 is q=200;w=2.
+    """
+    pairs = list(decided)
+    policies = [f'"{_title(quota)}";q={out.limit.at_once};w={_window(out.limit)}' for quota, out in pairs]
+    quota, least = min(pairs, key=lambda pair: (pair[1].allowed, pair[1].remaining / pair[1].limit.at_once))
+    return [
+        (b"ratelimit-policy", ", ".join(policies).encode()),
+        (b"ratelimit", f'"{_title(quota)}";r={least.remaining};t={least.reset}'.encode()),
+    ]
+
+
+def _title(quota: Quota) -> str:
+    return f"{quota.per}-{quota.seconds}s{quota.path or ''}"
+
+
+def _window(limit: Limit) -> int:
+    """Seconds in which the whole burst comes back, rounded up: less is never promised than there is."""
+    return -(-limit.at_once * limit.per_seconds // limit.count)
+
+
+@asynccontextmanager
+async def open_limits(url: SecretStr | None, *, replicas: int, metrics: GatewayMetrics) -> AsyncGenerator[RateLimits]:
+    """Limits for as long as the block lasts. All gateways have the same `state`, and so the same password of it."""
+    if url is None:
+        yield RateLimits(None, secret="", replicas=replicas, metrics=metrics)
+        return
+    secret = urlsplit(url.get_secret_value()).password or ""
+    async with open_redis(url) as redis:
+        yield RateLimits(redis, secret=secret, replicas=replicas, metrics=metrics)
