@@ -15,8 +15,8 @@ from services.auth.keys.router import router as keys_router
 from services.auth.oauth.router import discovery as discovery_router
 from services.auth.oauth.router import router as oauth_router
 from services.auth.oauth.tokens import Tokens
-from services.auth.revocations.publisher import Publisher, open_publisher
 from services.auth.retention.gauges import open_maintenance_gauges
+from services.auth.revocations.publisher import Publisher, open_publisher
 from services.auth.settings import AuthSettings
 from services.auth.users.limits import SignInLimits
 from services.common.app import create_service
