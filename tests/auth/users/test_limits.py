@@ -131,8 +131,8 @@ async def test_replicas_count_together(limits: SignInLimits, redis_url: str, set
     [
         ("2001:db8:1:{}::1", "2001:db8:1:{}:ffff:ffff:ffff:ffff", True),
         ("2001:DB8:1:{}::1", "2001:db8:0001:{}:0:0:0:2", True),
-        ("fe80::{}:1%eth0", "fe80::{}:1", True),
-        ("2001:db8:1:{}::1", "2001:db8:2:{}::1", False),
+        ("2001:db8:1:{}::%eth0", "2001:db8:1:{}::%eth1", True),
+        ("2001:db8:{}:1::1", "2001:db8:{}:2::1", False),
         ("::ffff:198.51.100.7", "198.51.100.7", True),
         ("198.51.100.7", "198.51.100.8", False),
         ("no address", None, True),
