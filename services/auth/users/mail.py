@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -84,14 +85,14 @@ class ConsoleMailer:
 
 
 class NullMailer:
-    """No mail can leave."""
+    """No mail can leave; to send one is an error, for nobody should have asked."""
 
     can_send = False
 
     async def send(self, to: str, subject: str, text: str) -> None:
-        """Say so."""
+        """Say so. Raises RuntimeError."""
         del to, subject, text
-        log.warning("mail_cannot_leave", reason="MAILER=none")
+        raise RuntimeError("no mail can leave: MAILER=none")
 
 
 def make_mailer(settings: MailSettings) -> Mailer:
@@ -104,17 +105,28 @@ def make_mailer(settings: MailSettings) -> Mailer:
 def make_message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     """A plain text mail. Raises ValueError for an address or a subject that would become something else.
 
-    The library refuses line breaks in headers; an address is refused as well when it is more than one.
+    The library refuses line breaks in headers.
     """
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
-    message["To"] = Address(addr_spec=to)
+    message["To"] = _address(to)
     message["Subject"] = subject
     message["Date"] = format_datetime(localtime())
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].rstrip("> ") or "localhost")
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     message.set_content(text)
     return message
+
+
+def _address(text: str) -> Address:
+    """One address, to the last character: `(x)ann@isp.test` and `ann@isp.test, bob@isp.test` are none."""
+    try:
+        address = Address(addr_spec=text)
+    except (ValueError, MessageError, IndexError):  # of the library's parser; they quote the text
+        raise ValueError("no address of one mailbox") from None
+    if address.addr_spec != text:
+        raise ValueError("no address of one mailbox")
+    return address
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +150,7 @@ class Outbox:
 
     def __init__(self, mailer: Mailer, registry: CollectorRegistry, *, size: int = QUEUE_SIZE) -> None:
         self._mailer = mailer
-        self._queue: asyncio.Queue[Mail | None] = asyncio.Queue(size)
+        self._queue: asyncio.Queue[Mail] = asyncio.Queue(size)
         self._ending = False
         self._mails = Counter("mails_total", "Mails by what became of them", ["result"], registry=registry)
         for result in ("sent", *FAILED):
@@ -151,37 +163,53 @@ class Outbox:
 
     def post(self, to: str, subject: str, text: str) -> None:
         """Have it sent soon."""
-        try:
-            self._queue.put_nowait(Mail(to, subject, text))
-        except asyncio.QueueFull:
+        if self._ending or self._queue.full():
             self._mails.labels("dropped").inc()
             log.warning("mail_dropped", waiting=self._queue.qsize())
+        else:
+            self._queue.put_nowait(Mail(to, subject, text))
 
     async def run(self) -> None:
-        """Send what is posted, one after the other, until `None` comes."""
-        while (mail := await self._queue.get()) is not None:
-            await self._send(mail)
+        """Send what is posted, one after the other, until cancelled."""
+        while True:
+            await self._send(await self._queue.get())
+            self._queue.task_done()
 
     async def drain(self) -> None:
-        """Have `run` end once everything was sent."""
-        await self._queue.put(None)
+        """Take no more, and wait until what was taken is sent."""
+        self._ending = True
+        await self._queue.join()
+
+    def give_up(self) -> None:
+        """Count what waits as dropped, once nobody sends any more."""
+        waiting = self._queue.qsize()
+        self._mails.labels("dropped").inc(waiting)
+        log.warning("mails_given_up", waiting=waiting)
 
     async def _send(self, mail: Mail) -> None:
-        result = "sent"
+        result = "dropped"  # if it is given up
         try:
             await self._mailer.send(mail.to, mail.subject, mail.text)
+            result = "sent"
         except Exception as error:  # noqa: BLE001 - nothing about one mail ends the sending of the next
-            refused = isinstance(error, aiosmtplib.SMTPResponseException | aiosmtplib.SMTPRecipientsRefused)
-            result = "refused" if refused else "failed"
+            result = "refused" if _status(error) else "failed"
             # its text may quote the recipient, and its traceback's frames hold the code
-            log.warning("mail_not_sent", result=result, error=type(error).__name__, code=getattr(error, "code", None))
-        self._mails.labels(result).inc()
+            log.warning("mail_not_sent", result=result, error=type(error).__name__, status=_status(error))
+        finally:
+            self._mails.labels(result).inc()
+
+
+def _status(error: Exception) -> int | None:
+    """The server's reply code (RFC 5321, 4.2.1), if it was the server that refused."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        return error.recipients[0].code if error.recipients else None
+    return error.code if isinstance(error, aiosmtplib.SMTPResponseException) else None
 
 
 @asynccontextmanager
-async def open_outbox(mailer: Mailer, registry: CollectorRegistry) -> AsyncGenerator[Outbox]:
+async def open_outbox(mailer: Mailer, registry: CollectorRegistry, *, size: int = QUEUE_SIZE) -> AsyncGenerator[Outbox]:
     """An outbox that sends while the block lasts, then so long as DRAIN_SECONDS says."""
-    outbox = Outbox(mailer, registry)
+    outbox = Outbox(mailer, registry, size=size)
     task = asyncio.create_task(outbox.run())
     try:
         yield outbox
@@ -189,6 +217,13 @@ async def open_outbox(mailer: Mailer, registry: CollectorRegistry) -> AsyncGener
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await outbox.drain()
-                await task
         except TimeoutError:
-            log.warning("mails_given_up", waiting=outbox._queue.qsize())  # noqa: SLF001 - the two are one story
+            await _end(task)
+            outbox.give_up()
+        finally:
+            await _end(task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
