@@ -223,11 +223,13 @@ async def test_at_the_end_what_waits_is_sent_and_nothing_more_is_taken(
     registry: CollectorRegistry, count: Count
 ) -> None:
     mailer = Held()
+    before = asyncio.all_tasks()
     async with open_outbox(mailer, registry) as outbox:
         for _ in range(20):
             outbox.post(TO, SUBJECT, TEXT)
         mailer.go.set()
     outbox.post(TO, SUBJECT, TEXT)
+    assert asyncio.all_tasks() == before
 
     assert len(mailer.sent) == 20
     assert (count("sent"), count("dropped")) == (20, 1)
