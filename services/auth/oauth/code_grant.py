@@ -89,7 +89,6 @@ class CodeGrant(PersonGrant, grants.AuthorizationCodeGrant):  # type: ignore[mis
             user_id=code.user_id,
             session_id=code.session_id,
             scopes=code.scopes,
-            nonce=code.nonce,
             authenticated_at=code.authenticated_at,
             methods=code.methods,
             expires_at=now + timedelta(seconds=lifetime),

@@ -36,7 +36,6 @@ class Grant(SQLModel, table=True):
         default=None, sa_type=Uuid, sa_column_args=(ForeignKey("sessions.id", ondelete="SET NULL"),)
     )
     scopes: list[str] = Field(sa_type=ARRAY(Text))
-    nonce: str | None = Field(default=None, sa_type=Text)
     authenticated_at: datetime = moment()
     methods: list[str] = Field(sa_type=ARRAY(Text))
     created_at: datetime = moment(now=True)

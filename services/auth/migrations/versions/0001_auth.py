@@ -299,7 +299,6 @@ def _oauth() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("session_id", sa.Uuid(), nullable=True),
         sa.Column("scopes", ARRAY(sa.Text()), nullable=False),
-        sa.Column("nonce", sa.Text(), nullable=True),
         sa.Column("authenticated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("methods", ARRAY(sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
