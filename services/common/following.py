@@ -13,12 +13,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.common.revocations import STREAM, Revocations, parse
+from services.common.tasks import stop
 
 REREAD_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 BLOCK_SECONDS = 1.0  # how long the server holds a reading that finds nothing: it is heard at least so often
 TIMEOUT_SECONDS = 3.0
-CANCEL_SECONDS = 0.1
 PAGE = 1000  # entries; other tasks have their turn between two pages
 
 log = structlog.get_logger()
@@ -115,8 +115,5 @@ async def open_revocations(url: SecretStr, registry: CollectorRegistry | None = 
     try:
         yield revocations
     finally:
-        # the client may take a cancellation for a time-out of its own and go on: it is asked until it has ended
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=CANCEL_SECONDS)
+        await stop(task)
         await redis.aclose()

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import httpx2
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from prometheus_client import CollectorRegistry, Counter
+
+from services.common.tasks import stop
 
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 5.0  # after a failed refresh
@@ -136,6 +138,4 @@ async def open_keys(url: str, registry: CollectorRegistry | None = None) -> Asyn
         try:
             yield keys
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await stop(task)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -14,6 +14,7 @@ from services.auth.audit.service import BATCH, AuditService
 from services.auth.settings import AuditSettings
 from services.common.exceptions import UnavailableError
 from services.common.postgres import SessionMaker, open_session
+from services.common.tasks import stop
 
 INTERVAL_SECONDS = 1.0
 TELL_ENTRIES = 1000
@@ -85,6 +86,4 @@ async def open_sealing(
     try:
         yield sealer
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await stop(task)

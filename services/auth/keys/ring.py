@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from services.auth.settings import KeySettings
 from services.common.exceptions import UnavailableError
 from services.common.jwks import KeysAwayError
 from services.common.postgres import SessionMaker, open_session
+from services.common.tasks import stop
 
 REFRESH_SECONDS = 3.0  # with the time that a refresh may take, every process knows a change within 5 s
 STATES = ("published", "signing", "retiring")
@@ -189,6 +190,4 @@ async def open_key_ring(
     try:
         yield ring
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await stop(task)

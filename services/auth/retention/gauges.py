@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from prometheus_client import CollectorRegistry, Metric
@@ -14,6 +14,7 @@ from services.auth.retention.repository import RetentionRepository
 from services.auth.retention.service import TASK
 from services.common.exceptions import UnavailableError
 from services.common.postgres import SessionMaker, open_session
+from services.common.tasks import stop
 
 READ_SECONDS = 30.0
 
@@ -77,6 +78,4 @@ async def open_maintenance_gauges(
     try:
         yield gauges
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await stop(task)

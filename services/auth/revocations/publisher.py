@@ -26,6 +26,7 @@ from services.auth.revocations.repository import RevocationRepository
 from services.common.exceptions import UnavailableError
 from services.common.postgres import SessionMaker, open_session
 from services.common.revocations import LIFE_SECONDS, STREAM, Revocation, fields
+from services.common.tasks import stop
 
 INTERVAL_SECONDS = 1.0
 BATCH = 1000  # entries of one transaction of Redis
@@ -125,8 +126,6 @@ async def open_publisher(
     try:
         yield publisher
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await stop(task)
         with suppress(RedisError, OSError, UnavailableError):
             await publisher.publish()
