@@ -27,6 +27,7 @@ async def test_who_guesses_secrets_is_slowed_down_and_who_knows_them_is_not(
         of_another = [await ask(http, busy.id, SECRET) for _ in range(10)]
 
     assert [answer.status_code for answer in guesses] == [401, 401, 401, 429, 429]
-    assert (right_too_late.status_code, right_too_late.headers["retry-after"]) == (429, "20")
+    assert right_too_late.status_code == 429
+    assert 1 <= int(right_too_late.headers["retry-after"]) <= 20
     assert {answer.status_code for answer in of_another} == {200}
     assert len(parties.events("client_refused", guessed)) == 3

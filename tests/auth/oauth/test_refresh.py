@@ -81,7 +81,7 @@ async def test_a_retry_within_ten_seconds_gets_the_same_successor(flow: Flow) ->
 
     answers = [(await flow.refresh(token)).json() for _ in range(3)]
     flow.parties.sql(
-        "UPDATE refresh_tokens SET used_at = used_at - interval '8 seconds' "
+        "UPDATE refresh_tokens SET used_at = used_at - interval '5 seconds' "
         f"WHERE token_hash = '\\x{hashlib.sha256(token.encode()).hexdigest()}'"
     )
     answers.append((await flow.refresh(token)).json())
