@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from services.auth.audit.router import router as audit_router
 from services.auth.audit.sealing import open_sealing
+from services.auth.clients.router import router as clients_router
 from services.auth.keys.ring import KeyRing, open_key_ring
 from services.auth.keys.router import router as keys_router
 from services.auth.oauth.router import discovery as discovery_router
@@ -75,5 +76,5 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
                 "readiness_checks": {"postgres": partial(check_migrated, engine, revision), "signing_keys": ring.ready},
             }
 
-    routers = [keys_router, discovery_router, oauth_router, audit_router]
+    routers = [keys_router, discovery_router, oauth_router, clients_router, audit_router]
     return create_service(settings, title="Slipway auth", routers=routers, lifespan=lifespan)
