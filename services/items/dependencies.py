@@ -8,6 +8,7 @@ from services.common.exceptions import ForbiddenError
 from services.common.postgres import SessionDep
 from services.common.security import CurrentPrincipal
 from services.items.etags import Preconditions, Tags
+from services.items.idempotency import Once, read_key
 from services.items.models import OWNER_MAX
 from services.items.repository import ItemRepository
 from services.items.service import ItemService
@@ -40,5 +41,21 @@ async def get_preconditions(
     )
 
 
+async def get_once(
+    request: Request,
+    principal: CurrentPrincipal,
+    idempotency_key: Annotated[
+        list[str] | None,
+        Header(
+            description="1 to 255 printable ASCII characters, new for each item; with the same key a request that is"
+            " sent again within 24 hours gets the first one's answer"
+        ),
+    ] = None,
+) -> Once | None:
+    """Read the key of the request; 400 for one that is none."""
+    return None if idempotency_key is None else read_key(idempotency_key, principal, await request.body())
+
+
 ItemServiceDep = Annotated[ItemService, Depends(get_item_service)]
 PreconditionsDep = Annotated[Preconditions, Depends(get_preconditions)]
+OnceDep = Annotated[Once | None, Depends(get_once)]

@@ -1,11 +1,21 @@
 """The table of items, its limits and the indexes that serve each list order."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, String, Text, func
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 OWNER_MAX = 255
@@ -61,6 +71,29 @@ class Item(SQLModel, table=True):
         sa_column_kwargs={"server_default": func.now()},
     )
     updated_at: datetime = Field(
+        default=None,
+        sa_type=DateTime(timezone=True),
+        sa_column_kwargs={"server_default": func.now()},
+    )
+
+
+class KeptAnswer(SQLModel, table=True):
+    """The answer to a request with an Idempotency-Key; `id` is a hash of the key and whose it is."""
+
+    __tablename__: ClassVar[str] = "kept_answers"
+    __table_args__ = (
+        CheckConstraint("octet_length(id) = 32", name="kept_answers_id_length"),
+        CheckConstraint("octet_length(fingerprint) = 32", name="kept_answers_fingerprint_length"),
+        CheckConstraint("status BETWEEN 200 AND 299", name="kept_answers_status_range"),  # refusals are not kept
+        Index("kept_answers_by_created_at", "created_at"),  # the oldest go first
+    )
+
+    id: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    fingerprint: bytes = Field(sa_type=LargeBinary)
+    status: int = Field(sa_type=SmallInteger)
+    headers: dict[str, Any] = Field(sa_type=JSONB)
+    body: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(
         default=None,
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": func.now()},

@@ -7,16 +7,19 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Uuid, false, func, literal, tuple_
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from services.items.cursor import Position
 from services.items.etags import Preconditions
-from services.items.exceptions import ItemChangedError, ItemNotFoundError
-from services.items.models import Item
+from services.items.exceptions import ItemChangedError, ItemNotFoundError, KeyInUseError, KeyReusedError
+from services.items.idempotency import LIFETIME, Answer, Once
+from services.items.models import Item, KeptAnswer
 from services.items.schemas import ItemList
 
+FORGOTTEN_AT_ONCE = 10  # answers whose time is over, for each one that is kept: there are never more than of a day
 LAST_CHARACTER = 0x10FFFF
 BEFORE_SURROGATES, AFTER_SURROGATES = 0xD7FF, 0xE000  # what lies between is no character
 
@@ -91,6 +94,43 @@ class ItemRepository:
         """Read one page and, when there are more, the first item of the next."""
         return list((await self._session.exec(list_statement(query, owner, after))).all())
 
+    async def kept(self, once: Once) -> Answer | None:
+        """The answer to a key, if it has one. Until the transaction ends nobody else has this key.
+
+        Raises KeyInUseError or KeyReusedError.
+        """
+        if not (await self._session.exec(select(func.pg_try_advisory_xact_lock(once.lock)))).one():
+            raise KeyInUseError
+        # a statement of its own: whoever had the lock before has committed what this one sees
+        statement = select(KeptAnswer).where(col(KeptAnswer.id) == once.id, _alive())
+        found = (await self._session.exec(statement)).one_or_none()
+        if found is None:
+            return None
+        if found.fingerprint != once.fingerprint:
+            raise KeyReusedError
+        return Answer(found.status, found.headers, found.body, replayed=True)
+
+    async def keep(self, once: Once, answer: Answer) -> None:
+        """Keep the answer to a key, and forget some whose time is over."""
+        values = {
+            "fingerprint": once.fingerprint,
+            "status": answer.status,
+            "headers": answer.headers,
+            "body": answer.body,
+            "created_at": func.now(),
+        }
+        statement = insert(KeptAnswer).values(id=once.id, **values)
+        # one that is there is too old: `kept` has not found it
+        await self._session.exec(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+        oldest = (
+            select(KeptAnswer.id)
+            .where(~_alive())
+            .order_by(col(KeptAnswer.created_at))
+            .limit(FORGOTTEN_AT_ONCE)
+            .with_for_update(skip_locked=True)  # another writer forgets those
+        )
+        await self._session.exec(delete(KeptAnswer).where(col(KeptAnswer.id).in_(oldest)))
+
     async def _refusal(self, item_id: UUID, owner: str | None) -> Exception:
         statement = select(Item.version).where(*_reach(item_id, owner))
         exists = (await self._session.exec(statement)).one_or_none() is not None
@@ -125,6 +165,10 @@ def prefix_end(prefix: str) -> str | None:
             following = AFTER_SURROGATES if code == BEFORE_SURROGATES else code + 1
             return prefix[: length - 1] + chr(following)
     return None
+
+
+def _alive() -> ColumnElement[bool]:
+    return col(KeptAnswer.created_at) > func.now() - LIFETIME
 
 
 def _filters(query: ItemList, owner: str | None) -> list[ColumnElement[bool]]:

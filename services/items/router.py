@@ -4,16 +4,27 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.common.bodies import MERGE_PATCH, JsonRoute, require_json, require_merge_patch, require_single_parameters
+from services.common.bodies import (
+    JSON,
+    MERGE_PATCH,
+    JsonRoute,
+    require_json,
+    require_merge_patch,
+    require_single_parameters,
+)
 from services.common.openapi import refusals
 from services.common.schemas import Id
 from services.common.security import require_scopes
-from services.items.dependencies import ItemServiceDep, PreconditionsDep
+from services.items.dependencies import ItemServiceDep, OnceDep, PreconditionsDep
 from services.items.etags import etag
+from services.items.idempotency import Answer
 from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
 
 TAG: dict[str, Any] = {"ETag": {"schema": {"type": "string"}, "description": "the item's version (RFC 9110 8.8.3)"}}
 LOCATION: dict[str, Any] = {"Location": {"schema": {"type": "string"}, "description": "the item's path"}}
+REPLAYED: dict[str, Any] = {
+    "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "the item was created by an earlier request"}
+}
 TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": TAG}}
 ANYWHERE = refusals(400, 401, 403, 422, 503)
 OF_ONE = refusals(404, 412)
@@ -32,12 +43,20 @@ router = APIRouter(prefix="/v1/items", tags=["items"], responses=ANYWHERE, route
     "",
     status_code=201,
     dependencies=[WRITE, Depends(require_json)],
-    responses={201: {"headers": TAG | LOCATION}, **OF_BODIES},
+    response_model=ItemRead,
+    responses={201: {"headers": TAG | LOCATION | REPLAYED}, **refusals(409), **OF_BODIES},
 )
-async def create_item(body: ItemWrite, items: ItemServiceDep, response: Response) -> ItemRead:
-    """Create an item that belongs to the caller. If-Match and If-None-Match, of items that exist, are ignored."""
+async def create_item(body: ItemWrite, items: ItemServiceDep, once: OnceDep, response: Response) -> ItemRead | Response:
+    """Create an item that belongs to the caller. If-Match and If-None-Match, of items that exist, are ignored.
+
+    With an Idempotency-Key it is safe to send again: 409 while the first request runs, 422 for another body.
+    """
+    if once is not None:
+        answer = await items.create_once(body, once, created)
+        replayed = {"Idempotency-Replayed": "true"} if answer.replayed else {}
+        return Response(answer.body, answer.status, answer.headers | replayed, media_type=JSON)
     item = await items.create(body)
-    response.headers["Location"] = f"/v1/items/{item.id}"
+    response.headers["Location"] = path(item)
     return tagged(item, response)
 
 
@@ -89,6 +108,17 @@ async def patch_item(
 async def delete_item(item_id: Id, items: ItemServiceDep, conditions: PreconditionsDep) -> None:
     """Delete an item."""
     await items.delete(item_id, conditions)
+
+
+def created(item: ItemRead) -> Answer:
+    """The answer to a create, as it is kept."""
+    headers = {"Location": path(item), "ETag": etag(item.version), **CACHE_CONTROL}
+    return Answer(201, headers, item.model_dump_json().encode())
+
+
+def path(item: ItemRead) -> str:
+    """Where an item is."""
+    return f"/v1/items/{item.id}"
 
 
 def tagged(item: ItemRead, response: Response) -> ItemRead:

@@ -4,6 +4,7 @@ The scope items:admin widens whose items a caller reaches; it stands for neither
 which each method needs as well.
 """
 
+from collections.abc import Callable
 from uuid import UUID
 
 import orjson
@@ -14,6 +15,7 @@ from services.items.cache import ItemCache
 from services.items.cursor import CursorSigner
 from services.items.etags import Preconditions
 from services.items.exceptions import ItemChangedError, ItemNotFoundError
+from services.items.idempotency import Answer, Once
 from services.items.models import Item
 from services.items.repository import ItemRepository, position
 from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
@@ -36,6 +38,20 @@ class ItemService:
         item = await self._items.add(Item(id=uuid7(), owner=self._subject, **body.model_dump()))
         await self._items.commit()
         return ItemRead.model_validate(item)
+
+    async def create_once(self, body: ItemWrite, once: Once, answer: Callable[[ItemRead], Answer]) -> Answer:
+        """Add an item unless its key has been answered; item and answer are committed together.
+
+        So after a crash either both are there, or neither. Raises KeyInUseError, KeyReusedError.
+        """
+        kept = await self._items.kept(once)
+        if kept is not None:
+            return kept
+        item = await self._items.add(Item(id=uuid7(), owner=self._subject, **body.model_dump()))
+        made = answer(ItemRead.model_validate(item))
+        await self._items.keep(once, made)
+        await self._items.commit()
+        return made
 
     async def get(self, item_id: UUID, conditions: Preconditions) -> ItemRead:
         """Read one item, from the cache when it may; raises ItemNotFoundError, ItemChangedError."""

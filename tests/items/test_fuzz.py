@@ -37,7 +37,7 @@ printable = [0x09, *range(0x20, 0x7F), *range(0x80, 0x100)]  # more than these n
 header_bytes = st.lists(st.sampled_from(printable), max_size=40).map(lambda codes: bytes(codes).strip(b" \t"))
 etag_like = st.lists(st.sampled_from(['"1"', 'W/"1"', "*", ",", " ", '"', '"99999999999999999999"', "W/"]), max_size=6)
 conditions = st.dictionaries(
-    st.sampled_from(["If-Match", "If-None-Match"]),
+    st.sampled_from(["If-Match", "If-None-Match", "Idempotency-Key"]),
     header_bytes | etag_like.map(lambda parts: "".join(parts).strip().encode()),
     max_size=2,
 )

@@ -40,7 +40,7 @@ async def test_models_and_migrations_describe_the_same_tables(migrated_url: str)
         await engine.dispose()
 
     assert in_database == schema.named_checks("services.items")
-    assert len(in_database) == 7
+    assert len(in_database) == 10
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     name = f"further_{uuid.uuid4().hex[:8]}"
     folder = tmp_path / name
     shutil.copytree(Path(migrations.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(next(NEXT.glob("0002_*.py")), folder / "versions")
+    shutil.copy(next(NEXT.glob("0003_*.py")), folder / "versions")
     monkeypatch.syspath_prepend(tmp_path)
     yield name
     sys.modules.pop(name, None)
@@ -94,14 +94,14 @@ async def test_this_version_stays_ready_beside_a_database_one_migration_further(
 async def migrate_further(url: str, further: str) -> None:
     engine = create_engine(MigrationSettings(database_url=url))
     try:
-        assert (head(PACKAGE), head(further)) == ("0001", "0002")
+        assert (head(PACKAGE), head(further)) == ("0002", "0003")
         with pytest.raises(LookupError):
-            await check_migrated(engine, "0002")
+            await check_migrated(engine, "0003")
 
         assert await migrate(MigrationSettings(database_url=url), further) == 0
 
         await check_migrated(engine, head(PACKAGE))
-        await check_migrated(engine, "0002")
+        await check_migrated(engine, "0003")
         # and the older version's own Job, run again, finds its head applied
         assert await migrate(MigrationSettings(database_url=url), PACKAGE) == 0
         # its statements work on the newer table

@@ -7,7 +7,7 @@ import pytest
 
 OPERATIONS = {
     ("/v1/items", "get"): {"200", "400", "401", "403", "422", "503"},
-    ("/v1/items", "post"): {"201", "400", "401", "403", "413", "415", "422", "503"},
+    ("/v1/items", "post"): {"201", "400", "401", "403", "409", "413", "415", "422", "503"},
     ("/v1/items/{item_id}", "get"): {"200", "304", "400", "401", "403", "404", "412", "422", "503"},
     ("/v1/items/{item_id}", "put"): {"200", "400", "401", "403", "404", "412", "413", "415", "422", "503"},
     ("/v1/items/{item_id}", "patch"): {"200", "400", "401", "403", "404", "412", "413", "415", "422", "503"},
@@ -55,5 +55,5 @@ async def test_headers_that_answers_carry_are_described(document: dict[str, Any]
     created = document["paths"]["/v1/items"]["post"]["responses"]["201"]
     read = document["paths"]["/v1/items/{item_id}"]["get"]["responses"]
 
-    assert {"Location", "ETag"} == created["headers"].keys()
+    assert {"Location", "ETag", "Idempotency-Replayed"} == created["headers"].keys()
     assert {"ETag"} == read["200"]["headers"].keys() == read["304"]["headers"].keys()

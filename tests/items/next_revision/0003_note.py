@@ -6,8 +6,8 @@ A test image copies this file into `services/items/migrations/versions`; it is n
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""Items that die at the worst moment of a write."""
