@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from services.auth.audit.dependencies import OriginDep
 from services.auth.clients.models import ID_MAX
 from services.auth.clients.repository import ClientRepository
 from services.auth.clients.schemas import (
@@ -15,7 +16,6 @@ from services.auth.clients.schemas import (
     ClientWrite,
 )
 from services.auth.clients.service import Actor, ClientService
-from services.auth.dependencies import OriginDep
 from services.common.bodies import MERGE_PATCH, JsonRoute, require_json, require_merge_patch, require_single_parameters
 from services.common.openapi import refusals
 from services.common.postgres import SessionDep

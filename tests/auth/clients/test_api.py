@@ -294,7 +294,7 @@ async def test_after_a_rotation_only_the_new_secret_is_good(
 
 async def test_what_is_not_there_is_404(admin: Caller) -> None:
     for method, path, _ in OPERATIONS[2:]:
-        options = {"json": {}} if method == "PATCH" else {}
+        options: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
         answer = await admin.ask(method, path, **options)
         assert (answer.status_code, answer.json()["type"]) == (404, "/problems/client-not-found"), (method, path)
 
