@@ -16,7 +16,6 @@ from services.common.settings import (
 )
 
 KEY_BYTES = 32
-ACCESS_TOKEN_MAX_SECONDS = 3600
 # OWASP's Password Storage Cheat Sheet: iterations and the memory that makes them equally strong; ASVS 5.0, appendix C
 ARGON2_LEAST_MEMORY_KIB = {1: 47_104, 2: 19_456, 3: 12_288, 4: 9_216, 5: 7_168}
 RIGHT_KEY = "`openssl rand -hex 32` prints a good one"
@@ -57,7 +56,7 @@ class KeySettings(SealingSettings):
     key_signing_seconds: int = Field(default=30 * 86_400, ge=1)  # a key signs so long, then the next one does
     # published so long before it signs: longer than services keep a key set without looking again (300 s)
     key_publish_seconds: int = Field(default=3600, ge=0)
-    access_token_seconds: int = Field(default=300, ge=10, le=ACCESS_TOKEN_MAX_SECONDS)
+    access_token_seconds: int = Field(default=300, ge=10, le=3600)
     id_token_seconds: int = Field(default=300, ge=10, le=3600)
 
 

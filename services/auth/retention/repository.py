@@ -33,7 +33,7 @@ REMOVE = (
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Until when: what had ended by `ended` can go, and revocations of tokens that had all ended by `untold`."""
+    """Until when: what had ended by `ended` can go, and revocations of before `untold`: their tokens have ended."""
 
     ended: datetime
     untold: datetime

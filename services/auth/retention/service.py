@@ -4,9 +4,9 @@ from services.auth.audit.chain import Break, Chain
 from services.auth.audit.repository import AuditRepository
 from services.auth.audit.service import AuditService
 from services.auth.retention.repository import ENDED, Cut, RetentionRepository
-from services.auth.settings import ACCESS_TOKEN_MAX_SECONDS, CommandSettings
+from services.auth.settings import CommandSettings
 from services.common.postgres import SessionMaker, open_session
-from services.common.tokens import LEEWAY_SECONDS
+from services.common.revocations import LIFE_SECONDS
 
 TASK = "clean"
 BATCH = 1000
@@ -16,8 +16,7 @@ async def clean(settings: CommandSettings, maker: SessionMaker) -> tuple[dict[st
     """Remove what is due from each table; how many rows, and what kept the audit log from being pruned."""
     async with open_session(maker) as session:
         rows = RetentionRepository(session)
-        # however long tokens live by today's settings: they may have lived longer an hour ago
-        cut = await rows.cut(settings.ended_retention_days, ACCESS_TOKEN_MAX_SECONDS + LEEWAY_SECONDS)
+        cut = await rows.cut(settings.ended_retention_days, LIFE_SECONDS)
         done = {table: await _remove(rows, table, cut) for table in ENDED}
     done["audit_entries"], broken = await _prune(settings, maker)
     if broken is None:
