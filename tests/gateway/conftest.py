@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from services.gateway.main import create_app
 from services.gateway.routes import parse_routes
 from services.gateway.settings import GatewaySettings
-from tests.support.clients import app_client
+from tests.support.clients import app_client, until_ready
 from tests.support.tokens import Issuer, KeyServer
 
 Writer = asyncio.StreamWriter
@@ -148,7 +148,7 @@ def make_gateway(issuer: Issuer, jwks: KeyServer) -> MakeGateway:
         app = create_app(settings, resolve=resolve) if resolve else create_app(settings)
         async with app_client(app) as client:
             if wait_ready:
-                await _until_ready(app)
+                await until_ready(app)
             yield Gateway(app, client)
 
     return make
@@ -156,13 +156,6 @@ def make_gateway(issuer: Issuer, jwks: KeyServer) -> MakeGateway:
 
 def _fields(entry: Any) -> dict[str, Any]:
     return {"upstream": entry} if isinstance(entry, str) else entry
-
-
-async def _until_ready(app: FastAPI) -> None:
-    async with asyncio.timeout(10):
-        while not app.state.health.readiness().ready:
-            await asyncio.sleep(0.01)
-            await app.state.health.check_now()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from services.common.migrations import migrate
 from services.common.settings import MigrationSettings
 from services.items.main import create_app
 from services.items.settings import ItemsSettings
-from tests.support.clients import app_client
+from tests.support.clients import app_client, until_ready
 from tests.support.tokens import Issuer, KeyServer
 
 GOOD = {"name": "lamp", "price_minor": 1999, "currency": "EUR"}
@@ -86,8 +86,10 @@ def make_settings(migrated_url: str, redis_url: str, issuer: Issuer, jwks: KeySe
 
 @pytest.fixture(scope="module")
 async def client(make_settings: MakeSettings) -> AsyncGenerator[httpx2.AsyncClient]:
-    """A client of one replica."""
-    async with app_client(create_app(make_settings())) as opened:
+    """A client of one replica, which has the keys of auth."""
+    app = create_app(make_settings())
+    async with app_client(app) as opened:
+        await until_ready(app)
         yield opened
 
 

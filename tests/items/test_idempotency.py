@@ -16,7 +16,7 @@ from services.items.repository import FORGOTTEN_AT_ONCE
 from tests.items.conftest import GOOD, Caller, MakeCaller, MakeSettings, caller_of
 from tests.items.test_api import assert_problem
 from tests.items.waits import until
-from tests.support.clients import app_client, service_process
+from tests.support.clients import app_client, service_process, until_ready
 from tests.support.servers import execute
 from tests.support.tokens import Issuer
 
@@ -173,7 +173,10 @@ async def test_of_eight_at_once_over_two_replicas_one_makes_the_item(
     make_settings: MakeSettings, issuer: Issuer, alice: Caller
 ) -> None:
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(app_client(create_app(make_settings()))) for _ in range(2)]
+        apps = [create_app(make_settings()) for _ in range(2)]
+        clients = [await stack.enter_async_context(app_client(app)) for app in apps]
+        for app in apps:
+            await until_ready(app)
         replicas = [caller_of(client, issuer, alice.subject) for client in clients]
         for _ in range(10):
             key = new_key()

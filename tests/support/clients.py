@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from services.common.server import listen, server_config
 from tests.support.processes import ROOT, Process, service_process
 
-__all__ = ["ROOT", "Process", "app_client", "service_process"]
+__all__ = ["ROOT", "Process", "app_client", "service_process", "until_ready"]
 
 START_SECONDS = 20
 
@@ -47,6 +47,14 @@ async def app_client(app: ASGIApp, **options: object) -> AsyncGenerator[httpx2.A
         server.should_exit = True
         with listener:  # a server that could not start leaves it open
             await task  # raises what the start or the end of the lifespan raised
+
+
+async def until_ready(app: FastAPI) -> None:
+    """Return once the application's readiness checks have passed. Raises TimeoutError."""
+    async with asyncio.timeout(START_SECONDS):
+        while not app.state.health.readiness().ready:
+            await asyncio.sleep(0.01)
+            await app.state.health.check_now()
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
