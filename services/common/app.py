@@ -33,18 +33,21 @@ def create_service(
     edge: Sequence[Middleware] = (),
     inner: Sequence[Middleware] = (),
     websockets: bool = False,
+    openapi_url: str | None = "/openapi.json",
 ) -> FastAPI:
     """Build the application. `app.state.health` and `app.state.registry` are for the management port.
 
     The lifespan's state may hold `readiness_checks`: name to an async function that raises when not ready. Layers of
     the service's own go to the `edge`, where they see every answer but those of the server itself, or are `inner`,
-    the last before the routes. Offers of a WebSocket are taken only where `websockets` says so.
+    the last before the routes. Offers of a WebSocket are taken only where `websockets` says so. With `openapi_url`
+    None the service says by itself what its API is.
     """
     health = Health()
     registry = process_registry(settings.service_name, project_version(), health)
     app = FastAPI(
         title=title,
         version=project_version(),
+        openapi_url=openapi_url,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

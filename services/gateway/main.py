@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from services.common.app import create_service
+from services.common.app import create_service, project_version
 from services.common.tokens import TokenVerifier, open_token_verifier
+from services.gateway.documents import Documents, fetched
 from services.gateway.edge import Edge
 from services.gateway.http1 import Http1Client
 from services.gateway.in_flight import InFlight
@@ -18,6 +19,7 @@ from services.gateway.limits import open_limits
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.proxy import Forwarder, Forwarding
 from services.gateway.resolver import Resolve, resolve
+from services.gateway.router import router
 from services.gateway.routes import NamedRoute, Routes
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams import Streams
@@ -31,6 +33,7 @@ class State(TypedDict):
     """What requests find in `request.state`."""
 
     forwarder: Forwarder
+    documents: Documents
     token_verifier: TokenVerifier
     readiness_checks: dict[str, Callable[[], Awaitable[object]]]
 
@@ -66,6 +69,8 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             await stack.enter_async_context(
                 looked_up(upstreams.values(), client, every_seconds=settings.resolve_seconds)
             )
+            documents = Documents(routes, upstreams, version=project_version())
+            await stack.enter_async_context(fetched(documents, every_seconds=settings.documents_seconds))
             await stack.enter_async_context(streams.watching())
             forwarder = Forwarder(
                 routes=routes,
@@ -78,6 +83,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             )
             yield {
                 "forwarder": forwarder,
+                "documents": documents,
                 "token_verifier": verifier,
                 "readiness_checks": {
                     **verifier.readiness_checks,
@@ -88,11 +94,12 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
     app = create_service(
         settings,
         title="Slipway gateway",
-        routers=[],
+        routers=[router],
         lifespan=lifespan,
         edge=_edge(settings),
         inner=[Middleware(Forwarding)],
         websockets=True,
+        openapi_url=None,
     )
     app.router.routes.extend(map(NamedRoute, routes.all))
     return app

@@ -17,7 +17,7 @@ OWN = frozenset({"/", "/docs", "/openapi.json"})
 def _check_prefix(value: str) -> str:
     if not PATH.fullmatch(value) or {".", ".."} & set(value.split("/")):
         raise ValueError("a path of plain segments without a slash at its end, such as /v1/items, would be right")
-    if value in OWN:
+    if value in OWN or value.startswith("/docs/"):
         raise ValueError("is the gateway's own")
     return value
 

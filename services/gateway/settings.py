@@ -64,6 +64,7 @@ class GatewaySettings(ServiceSettings, TokenSettings):
     resolve_seconds: float = Field(default=2, gt=0, le=2)
     slow_start_seconds: float = Field(default=10, ge=0, le=300)
     token_cache_size: int = Field(default=10_000, ge=0)
+    documents_seconds: float = Field(default=30, ge=0)  # between two looks at the services' OpenAPI; 0: none
     limit_replicas: int = Field(default=1, ge=1, le=100)  # gateways that share a limit evenly while `state` is away
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     hsts_seconds: int = Field(default=31_536_000, ge=0)  # 0: not sent

@@ -97,6 +97,7 @@ def cluster(
         "AUDIENCE": "slipway",
         "JWKS_URL": jwks_url,
         "RESOLVE_SECONDS": "0.2",
+        "DOCUMENTS_SECONDS": "0",
         "LOG_LEVEL": "WARNING",
         **env,
     }

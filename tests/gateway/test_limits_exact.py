@@ -40,6 +40,7 @@ def gateways(pod: Pod, redis_url: str, jwks_url: str, folder: Path) -> Generator
         "AUDIENCE": "slipway",
         "JWKS_URL": jwks_url,
         "STATE_URL": redis_url,
+        "DOCUMENTS_SECONDS": "0",
         "LOG_LEVEL": "WARNING",
     }
     with ExitStack() as stack:

@@ -73,6 +73,7 @@ BIG = LIMIT | {"count": 50_000, "seconds": 86_400}
         ({"ROUTES": '{"/v1/../a": "http://a"}'}, "ROUTES has a wrong route /v1/../a: path: a path of plain"),
         ({"ROUTES": '{"/v1/{id}": "http://a"}'}, "ROUTES has a wrong route /v1/{id}: path: a path of plain"),
         ({"ROUTES": '{"/docs": "http://a"}'}, "ROUTES has a wrong route /docs: path: is the gateway's own"),
+        ({"ROUTES": '{"/docs/a": "http://a"}'}, "ROUTES has a wrong route /docs/a: path: is the gateway's own"),
         ({"ROUTES": '{"/v1/a": "a:8000"}'}, "ROUTES has a wrong route /v1/a: upstream: http://host:port"),
         ({"ROUTES": '{"/v1/a": "https://a"}'}, "ROUTES has a wrong route /v1/a: upstream: http://host:port"),
         ({"ROUTES": '{"/v1/a": "http://a/b"}'}, "ROUTES has a wrong route /v1/a: upstream: http://host:port"),
