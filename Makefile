@@ -13,7 +13,7 @@ T ?=
 
 ##@ Use it
 .PHONY: up
-up: ## A Kubernetes on this machine with Slipway on it (kind where Docker answers, else k8s/node)
+up: docs-ui ## A Kubernetes on this machine with Slipway on it (kind where Docker answers, else k8s/node)
 	@$(PYTHON) -m k8s.local up
 
 .PHONY: down
@@ -25,7 +25,7 @@ status: ## What runs, and whether it is healthy
 	@$(PYTHON) -m k8s.local status
 
 .PHONY: run
-run: install packages ## The services as plain processes with reload, on a Postgres and Redis of their own: no cluster
+run: install packages docs-ui ## The services as plain processes with reload, on a Postgres and Redis of their own: no cluster
 	@$(BIN)/python -m tests.support.run
 
 .PHONY: dev
@@ -33,7 +33,7 @@ dev: ## `skaffold dev` on the cluster of `make up`: an edited .py answers from t
 	@$(PYTHON) -m k8s.local dev
 
 .PHONY: push
-push: ## Build all images and push them: make push REGISTRY=registry.example.com/team TAG=1.2.3
+push: docs-ui ## Build all images and push them: make push REGISTRY=registry.example.com/team TAG=1.2.3
 	@$(PYTHON) -m k8s.local push --registry "$(REGISTRY)" --tag "$(TAG)"
 
 ##@ Check it
@@ -77,6 +77,18 @@ $(VENV)/.installed: requirements/dev.txt
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
+
+.PHONY: docs-ui
+docs-ui: services/gateway/swagger-ui/.fetched ## Swagger UI for the gateway's /docs, from its hashed lock; images then have it
+
+UI_LOCK := requirements/docs-ui/package-lock.json
+UI_FILES := swagger-ui.css swagger-ui-bundle.js favicon-32x32.png LICENSE NOTICE
+# without npm nothing fails: /docs of the gateway says what is missing. A package's own scripts never run
+services/gateway/swagger-ui/.fetched: $(UI_LOCK)
+	@if ! command -v npm >/dev/null; then echo "npm is missing: the gateway will be without Swagger UI" >&2; exit 0; fi; \
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp requirements/docs-ui/package*.json "$$folder"; \
+	npm ci --prefix "$$folder" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; \
+	mkdir -p $(@D); cd "$$folder/node_modules/swagger-ui-dist"; cp $(UI_FILES) $(CURDIR)/$(@D)/; touch $(CURDIR)/$@
 
 .PHONY: packages
 packages: ## What the tests need beside Python: Postgres, Redis and two versions of Helm, when missing
