@@ -26,7 +26,15 @@ from services.gateway.streams import Streams
 from services.gateway.tokens import TokenChecker
 from services.gateway.upstreams import Upstream, all_resolved, looked_up
 
-EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+EXPOSED = (
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+)
 
 
 class State(TypedDict):

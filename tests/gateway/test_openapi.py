@@ -3,13 +3,14 @@
 import copy
 import json
 import random
+import secrets
 from typing import Any
 
 import pytest
 
+from services.auth.main import create_app as create_auth
+from services.auth.settings import AuthSettings
 from services.gateway.openapi import merge, parse
-from services.issuer.main import create_app as create_issuer
-from services.issuer.settings import IssuerSettings
 from services.items.main import create_app as create_items
 from services.items.settings import ItemsSettings
 
@@ -118,10 +119,18 @@ def test_the_parts_are_left_as_they_were_and_their_order_does_not_matter() -> No
 
 
 def test_the_services_own_documents_merge_and_every_reference_finds_its_part() -> None:
-    urls = {"database_url": "postgresql://127.0.0.1/items", "cache_url": "redis://127.0.0.1", "jwks_url": "http://a"}
-    items = ItemsSettings(**urls, issuer="http://a", audience="a", cursor_key="c" * 32)  # type: ignore[arg-type]
-    issuer = IssuerSettings(environment="development", issuer="http://a", audience="a")
-    apps = {"items": create_items(items), "issuer": create_issuer(issuer)}
+    common: dict[str, Any] = {
+        "issuer": "http://localhost",
+        "audience": "a",
+        "environment": "development",
+        "database_url": "postgresql://127.0.0.1/a",
+    }
+    keys: dict[str, Any] = {name: secrets.token_hex(32) for name in ("audit_key", "key_encryption_key", "token_key")}
+    redis: Any = "redis://127.0.0.1"
+    apps = {
+        "auth": create_auth(AuthSettings(**common, **keys, state_url=redis)),
+        "items": create_items(ItemsSettings(**common, cache_url=redis, jwks_url="http://a", cursor_key="c" * 32)),
+    }
     parts = {name: parse(json.dumps(app.openapi()).encode()) for name, app in apps.items()}
 
     found = merge(parts, title="Slipway", version="1", serves=lambda _, __: True)
