@@ -33,7 +33,7 @@ class User(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     email: str = Field(sa_type=Text(collation="C"))
     name: str = Field(sa_type=Text)
-    password_hash: str = Field(sa_type=Text)  # Argon2id in the PHC string format
+    password_hash: str = Field(sa_type=Text, repr=False)  # Argon2id in the PHC string format
     # a one-time password is good for one sign-in before this moment, and only to choose another
     password_expires_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment(now=True)
@@ -103,7 +103,7 @@ class MailedCode(SQLModel, table=True):
     email: str = Field(sa_type=Text(collation="C"))
     code_hash: bytes | None = Field(default=None, sa_type=LargeBinary)  # null: a code that nobody has
     name: str | None = Field(default=None, sa_type=Text)
-    password_hash: str | None = Field(default=None, sa_type=Text)
+    password_hash: str | None = Field(default=None, sa_type=Text, repr=False)
     attempts: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = moment(now=True)
     expires_at: datetime = moment()
