@@ -83,6 +83,14 @@ class MailedCodes:
         await self._codes.add(row)
         return NewCode(id=row.id, code=code)
 
+    async def email(self, code_id: UUID, purpose: Purpose) -> str | None:
+        """To which address the code went, or would have gone; None when there never was one."""
+        return await self._codes.email(code_id, purpose)
+
+    async def end(self, email: str, purpose: Purpose) -> None:
+        """Have no code for this purpose be good that is on its way to an address."""
+        await self._codes.end(email, purpose)
+
     async def check(self, code_id: UUID, purpose: Purpose, typed: str) -> Outcome:
         """Count an attempt and say what it was; a right one uses the code. Commit in either case."""
         given = crockford.digest(typed)

@@ -31,5 +31,10 @@ def check_name(name: str) -> str:
     """The name without spaces around it. Raises InvalidNameError."""
     shown = name.strip()
     if not 1 <= len(shown) <= NAME_MAX or any(unicodedata.category(character) in _UNSEEN for character in shown):
-        raise InvalidNameError
+        raise InvalidNameError(NAME_MAX)
     return shown
+
+
+def words(email: str) -> tuple[str, str]:
+    """What somebody who knows the address would guess: all of it, and what stands before the @."""
+    return email, email.partition("@")[0]

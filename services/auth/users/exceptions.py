@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from services.auth.users.models import NAME_MAX
 from services.common.exceptions import (
     ConflictError,
     ForbiddenError,
@@ -85,9 +84,9 @@ class InvalidNameError(UnprocessableError):
 
     title, slug = "Name refused", "invalid-name"
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         """Say what would be right."""
-        super().__init__(f"A name has 1 to {NAME_MAX} characters, none of them a control character.")
+        super().__init__(f"A name has 1 to {most} characters, none of them a control character.")
 
 
 class SignUpClosedError(ForbiddenError):

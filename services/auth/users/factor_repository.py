@@ -108,6 +108,16 @@ class CodeRepository:
         self._session.add(code)
         await self._session.flush()
 
+    async def email(self, code_id: UUID, purpose: str) -> str | None:
+        """The address of a code, alive or not."""
+        statement = select(MailedCode.email).where(col(MailedCode.id) == code_id, col(MailedCode.purpose) == purpose)
+        return (await self._session.exec(statement)).one_or_none()
+
+    async def end(self, email: str, purpose: str) -> None:
+        """End all codes of an address."""
+        which = (col(MailedCode.email) == email, col(MailedCode.purpose) == purpose, col(MailedCode.used_at).is_(None))
+        await self._session.exec(update(MailedCode).where(*which).values(used_at=func.clock_timestamp()))
+
     async def attempt(self, code_id: UUID, purpose: str, most: int) -> MailedCode | None:
         """Count one attempt at a code that still lives; None for one that does not. The row stays locked."""
         statement = (

@@ -37,6 +37,7 @@ PAUSE_SECONDS = 1.0  # `state` that failed is left alone for so long
 DEADLINE_SECONDS = 0.5  # what one question may take
 SAID_EVERY_SECONDS = 10.0
 KEY_DIGITS = 32
+TOLD_OVERALL = 60  # refusals a minute that the audit log hears of
 
 
 class SignInLimits:
@@ -87,6 +88,18 @@ class SignInLimits:
             self._limit("mail:address", home(address), self._settings.mails_per_address, HOUR),
             self._limit("sign-in:overall", "", self._settings.sign_in_overall),
         )
+
+    async def is_news(self, account: str, address: str | None) -> bool:
+        """Whether a refusal is to be written down: one a minute of an account, from an address, few altogether."""
+        decision = await self._decide(
+            [
+                self._limit("told:account", account, 1),
+                self._limit("told:address", home(address), 1),
+                self._limit("told:overall", "", TOLD_OVERALL),
+            ],
+            spend=True,
+        )
+        return decision.allowed
 
     async def check_client(self, client_id: str, address: str | None) -> None:
         """Before a client's secret is looked at. Spends nothing: only `client_failed` does.

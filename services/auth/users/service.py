@@ -2,11 +2,10 @@
 
 from services.auth.users.factor_changes import FactorChanges
 from services.auth.users.password_changes import PasswordChanges
-from services.auth.users.sign_in import SigningIn
 from services.auth.users.sign_up import SigningUp
 
 
-class AccountService(SigningIn, SigningUp, PasswordChanges, FactorChanges):
+class AccountService(PasswordChanges, SigningUp, FactorChanges):
     """One caller's account: each method ends with one commit, also where it raises that something was wrong.
 
     No connection is held while a password is at work. Who is signed in is not decided here: pages start a session with

@@ -1,11 +1,22 @@
-"""Signing in: a password, then a code where there is a second factor."""
+"""Signing in: a password, then a code where there is a second factor.
+
+Whoever does not know both an address and its password gets one and the same answer after the same work: a look-up, a
+hash, an entry in the log.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.auth.audit.events import Event
 from services.auth.audit.record import Origin
 from services.auth.users.account import Account
+from services.auth.users.emails import known_by
+from services.auth.users.exceptions import BadCredentialsError, WrongCodeError
 from services.auth.users.models import User
+from services.auth.users.passwords import Verdict
+from services.common.exceptions import UnavailableError
+
+METHODS = ["pwd", "otp", "mfa"]  # RFC 8176
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +39,62 @@ class SigningIn(Account):
 
         Raises BadCredentialsError, TooManyAttemptsError (429), UnavailableError (503, too many at once).
         """
-        raise NotImplementedError
+        user, verdict = await self._check(email, password, origin)
+        if verdict.rehash:
+            await self._rehash(user, password)
+        return await self._signed_in(user)
 
     async def second_factor(self, user_id: UUID, code: str, origin: Origin) -> list[str]:
         """Check a code of the authenticator or a recovery code; returns the session's methods (`amr`).
 
-        Raises WrongCodeError, TooManyAttemptsError.
+        Raises WrongCodeError, TooManyAttemptsError, UserNotFoundError.
         """
-        raise NotImplementedError
+        user = await self.user(user_id)
+        await self._users.release()
+        await self._permit(self._limits.check_second_factor(user_id, origin.address), origin, user.email)
+        method = await self._factors.check(user_id, code)
+        if method is None:
+            self._record(Event.SECOND_FACTOR_FAILED, user, origin)
+        elif method == "recovery":
+            self._record(Event.RECOVERY_CODE_USED, user, origin)
+        await self._users.commit()
+        if method is None:
+            raise WrongCodeError
+        return METHODS
 
-    async def confirm_password(self, user_id: UUID, password: str, origin: Origin) -> User:
-        """Have somebody who is signed in show that it is them. Raises WrongPasswordError, TooManyAttemptsError."""
-        raise NotImplementedError
+    async def _check(self, email: str, password: str, origin: Origin) -> tuple[User, Verdict]:
+        """Whose these are. Raises BadCredentialsError, TooManyAttemptsError, UnavailableError."""
+        known = known_by(email)
+        await self._permit(self._limits.check(known or email, origin.address), origin, known)
+        found = None if known is None else await self._users.by_email(known)
+        await self._users.release()
+        user, counts = found or (None, False)
+        verdict = await self._passwords.verify(None if user is None else user.password_hash, password)
+        if user is None or not (counts and verdict.ok):
+            self._record(Event.SIGN_IN_FAILED, user, origin, why=_why(user, verdict))
+            await self._users.commit()
+            raise BadCredentialsError
+        return user, verdict
+
+    async def _signed_in(self, user: User) -> SignIn:
+        """What is left to do. A factor that is added meanwhile changes `updated_at`, and no session starts."""
+        is_on = await self._factors.is_on(user.id)
+        await self._users.commit()
+        return SignIn(user, is_on, user.password_expires_at is not None)
+
+    async def _rehash(self, user: User, password: str) -> None:
+        """Hash anew with today's parameters, unless there is no place now: the next time will do as well."""
+        try:
+            again = await self._passwords.hash(password)
+        except UnavailableError:
+            return
+        await self._users.rehash(user.id, user.password_hash, again)
+
+
+def _why(user: User | None, verdict: Verdict) -> str:
+    """For administrators, who read the log."""
+    if user is None:
+        return "unknown"
+    if not verdict.ok:
+        return "password"
+    return "expired" if user.disabled_at is None else "disabled"

@@ -9,8 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.auth.settings import AuthSettings
+from services.auth.users.limits import SignInLimits
+from services.auth.users.mail import open_outbox
+from services.auth.users.passwords import PasswordHasher
 from services.common.postgres import DatabaseSession, SessionMaker, open_postgres, session_maker
+from services.common.redis import open_redis
 from tests.auth.conftest import MakeSettings
+from tests.auth.users.accounts import Accounts, Mailbox
 from tests.support.databases import execute
 
 RUNNERS, SECONDS = 8, 20
@@ -35,6 +40,18 @@ def user(migrated_url: str) -> uuid.UUID:
     row = f"('{user_id}', '{user_id}@slipway.test', 'Ada', 'none')"
     execute(migrated_url, f"INSERT INTO users (id, email, name, password_hash) VALUES {row}")  # noqa: S608
     return user_id
+
+
+@pytest.fixture
+async def accounts(migrated_url: str, settings: AuthSettings, sessions: SessionMaker) -> AsyncGenerator[Accounts]:
+    """Accounts whose limits know nobody yet."""
+    registry, mailbox = CollectorRegistry(), Mailbox()
+    passwords = PasswordHasher(settings, registry)
+    async with open_redis(settings.state_url) as redis, open_outbox(mailbox, registry) as outbox:
+        await redis.flushdb()
+        limits = SignInLimits(redis, settings, registry)
+        yield Accounts(migrated_url, settings, sessions, redis, passwords, registry, limits, outbox, mailbox)
+    passwords.close()
 
 
 async def race(
