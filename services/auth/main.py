@@ -1,7 +1,7 @@
 """Auth on one screen: settings, resources, routers."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from typing import TypedDict
 
@@ -18,8 +18,14 @@ from services.auth.oauth.router import router as oauth_router
 from services.auth.oauth.tokens import Tokens
 from services.auth.retention.gauges import open_maintenance_gauges
 from services.auth.revocations.publisher import Publisher, open_publisher
+from services.auth.sealing import Sealer
 from services.auth.settings import AuthSettings
 from services.auth.users.limits import SignInLimits
+from services.auth.users.mail import Outbox, make_mailer, open_outbox
+from services.auth.users.me_router import router as me_router
+from services.auth.users.passwords import PasswordHasher
+from services.auth.users.role_router import router as roles_router
+from services.auth.users.router import router as users_router
 from services.common.app import create_service
 from services.common.following import open_revocations
 from services.common.migrations import head
@@ -39,6 +45,9 @@ class State(TypedDict):
     key_ring: KeyRing
     tokens: Tokens
     limits: SignInLimits
+    passwords: PasswordHasher
+    outbox: Outbox
+    sealer: Sealer
     publisher: Publisher
     token_verifier: TokenVerifier
     readiness_checks: dict[str, Callable[[], Awaitable[object]]]
@@ -61,6 +70,8 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
             publisher = await stack.enter_async_context(open_publisher(redis, sessions, registry))
             revocations = await stack.enter_async_context(open_revocations(settings.state_url, registry))
             await stack.enter_async_context(open_maintenance_gauges(sessions, registry))
+            outbox = await stack.enter_async_context(open_outbox(make_mailer(settings), registry))
+            passwords = stack.enter_context(closing(PasswordHasher(settings, registry)))
             yield {
                 "settings": settings,
                 "session_maker": sessions,
@@ -68,6 +79,9 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
                 "key_ring": ring,
                 "tokens": Tokens(settings, ring),
                 "limits": SignInLimits(redis, settings, registry),
+                "passwords": passwords,
+                "outbox": outbox,
+                "sealer": Sealer(settings),
                 "publisher": publisher,
                 "token_verifier": TokenVerifier(
                     ring, issuer=settings.issuer, audience=settings.audience, revocations=revocations
@@ -76,5 +90,7 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
                 "readiness_checks": {"postgres": partial(check_migrated, engine, revision), "signing_keys": ring.ready},
             }
 
-    routers = [keys_router, discovery_router, oauth_router, clients_router, audit_router]
+    # me before users, or it would be somebody's id
+    accounts = [me_router, users_router, roles_router, clients_router]
+    routers = [keys_router, discovery_router, oauth_router, *accounts, audit_router]
     return create_service(settings, title="Slipway auth", routers=routers, lifespan=lifespan)

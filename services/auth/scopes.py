@@ -13,5 +13,6 @@ SCOPES = {
     "email": "See your email address",
     "offline_access": "Keep this access while you are away",
 }
-# about the person who signs in: no role need give them, and a machine has no use for them
 OPENID_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
+# about the person who signs in: no role need give them, and a machine has no use for them
+PERSONAL_SCOPES = OPENID_SCOPES | {"users:self"}

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc6749 import ClientMixin  # type: ignore[import-untyped]
 
 from services.auth.clients.models import Client
-from services.auth.scopes import OPENID_SCOPES
+from services.auth.scopes import PERSONAL_SCOPES
 
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -33,7 +33,7 @@ class RegisteredClient(ClientMixin):  # type: ignore[misc]
         """Those of the scopes that it may ask for; without any, all that are not about the person. None: no scope."""
         if scope:
             return " ".join(word for word in dict.fromkeys(scope.split()) if word in self.row.scopes) or None
-        return " ".join(word for word in self.row.scopes if word not in OPENID_SCOPES) or None
+        return " ".join(word for word in self.row.scopes if word not in PERSONAL_SCOPES) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Whether it is registered, to the last character; the port of a loopback address is free (RFC 8252 7.3)."""

@@ -7,7 +7,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants 
 from services.auth.audit.events import Event
 from services.auth.oauth.requests import OAuthRequest
 from services.auth.oauth.server import Server
-from services.auth.scopes import OPENID_SCOPES
+from services.auth.scopes import PERSONAL_SCOPES
 
 
 class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
@@ -21,7 +21,7 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
     def validate_requested_scope(self) -> None:
         """Refuse what the client may not have; Authlib would issue a token without it, even without any."""
         wanted = self.request.parameters.words("scope")
-        if not {*wanted} <= {*self.request.client.row.scopes} - OPENID_SCOPES:
+        if not {*wanted} <= {*self.request.client.row.scopes} - PERSONAL_SCOPES:
             raise InvalidScopeError("The client may not ask for this scope for itself")
 
     def generate_token(self, scope: str | None, **_: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from services.auth.oauth.models import AuthorizationCode, Grant, RefreshToken
 from services.auth.oauth.requests import OAuthRequest
 from services.auth.oauth.server import Server
 from services.auth.oauth.tokens import Tokens, digest
-from services.auth.scopes import OPENID_SCOPES
+from services.auth.scopes import PERSONAL_SCOPES
 from services.auth.users.models import User
 
 
@@ -40,7 +40,7 @@ class PersonGrant:
     def issue(self, now: datetime, user: User, grant: Grant, wanted: list[str]) -> dict[str, Any]:
         """An access token with those of the scopes that the client and the user's roles have today."""
         roles = self.server.repository.roles(user.id)
-        allowed = OPENID_SCOPES.union(*(role.scopes for role in roles)) & {*self.request.client.row.scopes}
+        allowed = PERSONAL_SCOPES.union(*(role.scopes for role in roles)) & {*self.request.client.row.scopes}
         scopes = [scope for scope in wanted if scope in allowed]
         if not scopes:
             raise InvalidScopeError("None of the scopes is allowed any more")

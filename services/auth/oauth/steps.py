@@ -21,7 +21,7 @@ from services.auth.oauth.marker import Marker
 from services.auth.oauth.queries import PATH
 from services.auth.oauth.requests import OAuthRequest, Pairs, Parameters, with_parameters
 from services.auth.oauth.server import Server
-from services.auth.scopes import OPENID_SCOPES
+from services.auth.scopes import PERSONAL_SCOPES
 from services.auth.sessions.models import UserSession
 
 
@@ -157,7 +157,7 @@ class Step:
     def _allowed_scopes(self, session: UserSession) -> list[str]:
         """Those that the client and the person's roles have. Raises OAuth2Error when that is none."""
         roles = self._server.repository.roles(session.user_id)
-        allowed = OPENID_SCOPES.union(*(role.scopes for role in roles))
+        allowed = PERSONAL_SCOPES.union(*(role.scopes for role in roles))
         if not self._client.check_grant_type("refresh_token"):
             allowed -= {"offline_access"}
         scopes = [scope for scope in self._request.scope.split() if scope in allowed]

@@ -81,6 +81,10 @@ class UserRepository:
         assert changed is not None  # noqa: S101 - it is locked
         return changed
 
+    async def disable(self, user_id: UUID) -> User:
+        """Keep a locked user out from now on."""
+        return await self.change(user_id, disabled_at=NOW)
+
     async def replace_password(self, user_id: UUID, before: str, password_hash: str, *, one_time: bool) -> User | None:
         """Put one's own password in place of the one that was checked; None if it is another by now, or disabled."""
         expires_at = col(User.password_expires_at)

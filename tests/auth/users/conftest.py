@@ -5,9 +5,13 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.auth.keys.ring import open_key_ring
+from services.auth.main import create_app
+from services.auth.oauth.tokens import Tokens
 from services.auth.settings import AuthSettings
 from services.auth.users.limits import SignInLimits
 from services.auth.users.mail import open_outbox
@@ -16,6 +20,8 @@ from services.common.postgres import DatabaseSession, SessionMaker, open_postgre
 from services.common.redis import open_redis
 from tests.auth.conftest import MakeSettings
 from tests.auth.users.accounts import Accounts, Mailbox
+from tests.auth.users.office import Office
+from tests.support.clients import app_client
 from tests.support.databases import execute
 
 RUNNERS, SECONDS = 8, 20
@@ -52,6 +58,21 @@ async def accounts(migrated_url: str, settings: AuthSettings, sessions: SessionM
         limits = SignInLimits(redis, settings, registry)
         yield Accounts(migrated_url, settings, sessions, redis, passwords, registry, limits, outbox, mailbox)
     passwords.close()
+
+
+@pytest.fixture(scope="module")
+async def http(settings: AuthSettings) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A client of one replica."""
+    async with app_client(create_app(settings)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def office(
+    http: httpx2.AsyncClient, accounts: Accounts, settings: AuthSettings, sessions: SessionMaker
+) -> AsyncGenerator[Office]:
+    async with open_key_ring(settings, sessions) as ring:
+        yield Office(accounts, http, Tokens(settings, ring))
 
 
 async def race(
