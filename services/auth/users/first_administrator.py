@@ -7,7 +7,7 @@ from services.auth.scopes import PERSONAL_SCOPES, SCOPES
 from services.auth.users import crockford
 from services.auth.users.administration import Administration
 from services.auth.users.emails import check_email
-from services.auth.users.exceptions import AdministratorExistsError
+from services.auth.users.exceptions import AdministratorExistsError, EmailTakenError
 from services.auth.users.passwords import PasswordHasher
 from services.auth.users.role_repository import ADMINISTERS
 from services.auth.users.schemas import OneTimePassword
@@ -34,7 +34,8 @@ class FirstAdministrator(Administration):
         user = await self._users.lock_by_email(address)
         if user is None:
             user = await self._users.add(uuid7(), email=address, name=address[:100], password_hash=password_hash)
-            assert user is not None  # noqa: S101 - nobody has the address, and it would be a sign-up that is this quick
+            if user is None:  # signed up at this very moment; the next try finds them
+                raise EmailTakenError
             self._record(Event.USER_CREATED, user.id, roles=[ROLE])
         names = {role.name for role in await self._roles.of(user.id)} | {ROLE}
         await self._roles.give(user.id, names)
