@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
+from services.auth.settings import AuthSettings, CommandSettings
 from services.common.settings import MigrationSettings, ProcessSettings
-from services.issuer.settings import IssuerSettings
 from services.items.settings import ItemsSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-SETTINGS: tuple[type[ProcessSettings], ...] = (ItemsSettings, IssuerSettings, MigrationSettings)
+SETTINGS: tuple[type[ProcessSettings], ...] = (ItemsSettings, AuthSettings, CommandSettings, MigrationSettings)
 
 
 def section(title: str) -> str:

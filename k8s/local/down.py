@@ -14,7 +14,10 @@ from k8s.node import paths as node_paths
 from k8s.node.errors import NodeError
 from k8s.node.progress import Progress
 
-MADE = ("ca.crt", "ca.key", "edge.crt", "edge.key", "cluster.json", "forwarder.json", "kind.conf", "kind.conf.lock")
+MADE = (
+    *("ca.crt", "ca.key", "edge.crt", "edge.key", "client.curl"),
+    *("cluster.json", "forwarder.json", "kind.conf", "kind.conf.lock"),
+)
 """All that these commands write into the state folder, so that nothing else in it is ever deleted."""
 
 

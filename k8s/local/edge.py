@@ -5,6 +5,8 @@ import json
 import socket
 import ssl
 import time
+from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from k8s.local import commands, paths, preflight, processes
 from k8s.local.cluster import Cluster
@@ -52,7 +54,7 @@ def wait_until_answers() -> None:
     """Ask through the edge, over TLS, until the platform answers; raises LocalError with the last answer."""
     deadline = time.monotonic() + ANSWER_SECONDS
     for path, expected in PROBES.items():
-        while (answer := _ask(path)) != expected:
+        while (answer := ask(path)) != expected:
             if time.monotonic() > deadline:
                 raise LocalError(
                     f"{paths.ORIGIN}{path} answers {answer} after {ANSWER_SECONDS} s instead of {expected}; "
@@ -63,18 +65,23 @@ def wait_until_answers() -> None:
 
 def complaint() -> str:
     """What does not answer as it should at this moment, or ""."""
-    found = [f"{paths.ORIGIN}{path} answers {answer}" for path in PROBES if (answer := _ask(path)) != PROBES[path]]
+    found = [f"{paths.ORIGIN}{path} answers {answer}" for path in PROBES if (answer := ask(path)) != PROBES[path]]
     return "; ".join(found)
 
 
-def _ask(path: str) -> str:
+def ask(path: str, *, form: Mapping[str, str] | None = None, basic: str = "") -> str:
+    """The status of a GET, or with a form of a POST, or in words why there is none."""
+    method, body = ("GET", None) if form is None else ("POST", urlencode(form))
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+    if basic:
+        headers["Authorization"] = f"Basic {basic}"
     context = ssl.create_default_context(cafile=str(paths.ca_certificate()))
     try:
         # by address: not every resolver knows that *.localhost is this machine (RFC 6761 section 6.3)
         with socket.create_connection(("127.0.0.1", paths.HTTPS_PORT), timeout=5) as plain:
             connection = http.client.HTTPSConnection(paths.HOST, paths.HTTPS_PORT)
             connection.sock = context.wrap_socket(plain, server_hostname=paths.HOST)
-            connection.request("GET", path)
+            connection.request(method, path, body, headers)
             return str(connection.getresponse().status)
     except (OSError, http.client.HTTPException) as error:
         return str(error)

@@ -40,6 +40,11 @@ def ca_certificate() -> Path:
     return state() / "ca.crt"
 
 
+def client() -> Path:
+    """Id and secret of the client that `up` made, as a file for `curl -K`; readable by its owner alone."""
+    return state() / "client.curl"
+
+
 def kind_kubeconfig() -> Path:
     """Kind's own kubeconfig: the user's file is never written."""
     return state() / "kind.conf"

@@ -5,15 +5,13 @@ from pathlib import Path
 
 from k8s.local import paths
 
-CLIENT = "alice"
-SCOPES = "items:read items:write"
 ITEM = {"name": "Desk lamp", "price_minor": 4900, "currency": "EUR", "tags": ["light"]}
 
 
 def token_command(ca: Path) -> str:
     """A line that puts an access token into TOKEN."""
-    form = f"-d grant_type=client_credentials -d client_id={CLIENT} -d 'scope={SCOPES}'"
-    return f"TOKEN=$(curl -fsS --cacert {ca} {form} {paths.ORIGIN}/oauth2/token | {_field('access_token')})"
+    curl = f"curl -fsS --cacert {ca} -K {paths.client()} -d grant_type=client_credentials"
+    return f"TOKEN=$({curl} {paths.ORIGIN}/oauth2/token | {_field('access_token')})"
 
 
 def create_command(ca: Path) -> str:
@@ -37,7 +35,7 @@ Slipway is up on {provider} ({why}).
   CA file  {ca}
   kubectl  {kubectl}
 
-A token (the development issuer gives one to anybody who asks):
+A token for a machine, good for five minutes, by the client that was made for you:
   {token_command(ca)}
 
 Create an item, and read it:

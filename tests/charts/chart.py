@@ -132,6 +132,8 @@ class Objects(list[Manifest]):
             name = f"{o['kind']}/{o['metadata']['name']}"
             if o["kind"] == "Pod":
                 yield name, o
+            elif o["kind"] == "CronJob":
+                yield name, o["spec"]["jobTemplate"]["spec"]["template"]
             elif "template" in o.get("spec", {}):
                 yield name, o["spec"]["template"]
 

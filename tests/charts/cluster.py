@@ -14,7 +14,7 @@ RESOURCES = {
     "/api/v1": ["ConfigMap", "Pod", "Secret", "Service", "ServiceAccount"],
     "/apis/apps/v1": ["Deployment", "StatefulSet"],
     "/apis/autoscaling/v2": ["HorizontalPodAutoscaler"],
-    "/apis/batch/v1": ["Job"],
+    "/apis/batch/v1": ["CronJob", "Job"],
     "/apis/networking.k8s.io/v1": ["Ingress", "NetworkPolicy"],
     "/apis/policy/v1": ["PodDisruptionBudget"],
 }

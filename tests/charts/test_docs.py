@@ -17,6 +17,11 @@ OUTSIDE: dict[str, Any] = {
     "postgres": {"deploy": False, "host": "db.example.com", "peers": [{"ipBlock": {"cidr": "203.0.113.5/32"}}]}
 }
 
+PROVIDER: dict[str, Any] = {
+    "services": {"auth": None},
+    "tokens": {"jwksUrl": "https://id.example.com/keys", "peers": [{"ipBlock": {"cidr": "203.0.113.10/32"}}]},
+}
+
 
 def values_of(document: str) -> dict[str, Any]:
     """The one block of YAML in a document of docs/."""
@@ -33,7 +38,7 @@ def test_the_service_that_is_added_by_the_book_renders_as_written(chart: Chart, 
     objects = chart.render(environment(name), values)
 
     env = variables(objects.one("Deployment", "slipway-notes")["spec"]["template"]["spec"]["containers"][0])
-    assert ("AUTH_URL" in env, "JWKS_URL" in env) == (name == "dev", name != "dev")
+    assert {"AUTH_URL", "STATE_URL"} <= env.keys()
     assert "slipway-notes-database" in objects.kind("Secret")
     assert objects.starting("Job", "slipway-notes-migrate-")
 
@@ -43,7 +48,8 @@ def test_with_the_secrets_that_operations_names_nothing_has_to_be_made_up(chart:
     objects = chart.render(environment(name), values_of("operations.md"), given=False)
 
     assert objects.kind("Secret") == {}
-    assert "slipway-own-" in str(objects.one("Deployment", "slipway-items"))
+    for service in ("items", "auth"):
+        assert "slipway-own-" in str(objects.one("Deployment", f"slipway-{service}"))
 
 
 def test_every_document_that_a_sentence_of_the_chart_names_has_that_chapter() -> None:
@@ -60,7 +66,17 @@ def test_the_notes_end_with_a_path_that_asks_for_a_token(chart: Chart) -> None:
 
     assert "curl --include https://slipway.localhost:8443/v1/items\n" in notes
     assert "The last one answers 401" in notes
-    assert "services.auth is for development only" in notes
+
+
+def test_the_notes_tell_how_the_first_administrator_and_a_machine_come_in(chart: Chart) -> None:
+    notes = chart.notes(environment("dev"))
+
+    line = "kubectl --namespace slipway exec deploy/slipway-auth -- python -m services.auth"
+    assert f"\n  {line} users first-administrator YOU@EXAMPLE.COM\n" in notes
+    assert f"\n  {line} clients create " in notes
+    assert "https://slipway.localhost:8443/login:" in notes
+    outside = chart.notes(environment("production"), PROVIDER)
+    assert "services.auth" not in outside
 
 
 def test_the_notes_promise_no_401_where_nobody_is_known_to_ask(chart: Chart) -> None:
@@ -74,7 +90,8 @@ def test_the_notes_tell_the_administrator_of_an_external_postgres_what_to_do(cha
     notes = chart.notes(environment("dev"), OUTSIDE)
 
     assert "nobody has made the databases on db.example.com" in notes
-    assert "-v service=items -v slot=a -v bundled=0 -f service.sql" in notes
+    for service in ("items", "auth"):
+        assert f"-v service={service} -v slot=a -v bundled=0 -f service.sql" in notes
     assert "nobody has made" not in chart.notes(environment("dev"), OUTSIDE | {
         "postgres": OUTSIDE["postgres"] | {"existingSecret": "administrator"}
     })  # fmt: skip

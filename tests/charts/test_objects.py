@@ -36,13 +36,15 @@ def test_the_longest_names_still_fit(chart: Chart) -> None:
     service = "twenty-letters-long0"
     passwords = {"appPassword": "app-secret-value", "ownerPassword": "owner-secret-value"}
     entry = {"public": True, "uses": ["postgres"], "migrate": True, "database": passwords}
-    values = {"origin": "https://a.example", "services": {"items": None, service: entry}}
+    entry["crons"] = {"ten-letter": {"schedule": "0 0 * * *", "args": ["x"]}}
+    values = {"origin": "https://a.example", "services": {"items": None, "auth": None, service: entry}}
 
     objects = chart.render(values, release="r" * 20)
 
     longest = max(len(o["metadata"]["name"]) for o in objects)
     assert longest + len("-9999") == 63  # what a Job that is tried again has at its end
     assert all(NAME.fullmatch(o["metadata"]["name"]) for o in objects)
+    assert max(map(len, objects.kind("CronJob"))) == 52  # Kubernetes adds eleven characters to those
 
 
 def test_every_object_carries_the_recommended_labels(rendered: Objects) -> None:
@@ -86,7 +88,7 @@ def test_secret_values_stand_in_secrets_alone(rendered: Objects) -> None:
 
 
 def test_secrets_hold_what_the_check_above_looks_for(dev: Objects) -> None:
-    assert len(dev.kind("Secret")) == 5
+    assert len(dev.kind("Secret")) == 7
 
 
 def test_every_reference_inside_the_release_has_its_object(dev: Objects) -> None:
@@ -192,8 +194,7 @@ def test_a_rollout_never_has_fewer_pods(rendered: Objects) -> None:
 def test_one_owner_of_replicas_and_a_budget_only_above_one(
     chart: Chart, service: Manifest, replicas: int | None, hpa: bool, pdb: bool
 ) -> None:
-    values = {"origin": "https://a.example", "services": {"items": {"calls": ["auth"]}, "auth": service}}
-    objects = chart.render(values)
+    objects = chart.render({"origin": "https://a.example", "services": {"auth": service}})
 
     assert objects.one("Deployment", "slipway-auth")["spec"].get("replicas") == replicas
     assert ("slipway-auth" in objects.kind("HorizontalPodAutoscaler")) == hpa
@@ -211,14 +212,40 @@ def test_names_of_jobs_end_in_a_hash_that_follows_their_spec(chart: Chart) -> No
         return set(chart.render(environment("dev"), *values).kind("Job"))
 
     before = jobs()
-    assert len(before) == 2
+    assert len(before) == 3
     assert all(HASHED.search(name) for name in before)
     # nothing to do with either
     assert jobs("services.items.replicas=7", "tokens.audience=other", "logLevel=WARNING") == before
     (roles,) = (name for name in before if name.startswith("slipway-roles-"))
-    assert jobs("services.items.image.tag=v2") & before == {roles}
+    (items,) = (name for name in before if name.startswith("slipway-items-migrate-"))
+    assert jobs("services.items.image.tag=v2") & before == before - {items}
     assert jobs("postgres.rotation=1") & before == before - {roles}
     assert jobs("jobs.deadlineSeconds=60").isdisjoint(before)
+
+
+def test_commands_by_the_clock_run_one_at_a_time_and_end(rendered: Objects) -> None:
+    assert rendered.kind("CronJob")
+    for cron in rendered.kind("CronJob").values():
+        spec = cron["spec"]
+        assert (spec["concurrencyPolicy"], spec["timeZone"]) == ("Forbid", "Etc/UTC")
+        assert 600 <= spec["startingDeadlineSeconds"] < 3600  # after an outage once, not for each hour
+        assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (1, 3)
+        job = spec["jobTemplate"]["spec"]
+        assert 0 < job["activeDeadlineSeconds"] <= 600
+        assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_a_command_by_the_clock_is_the_service_with_other_arguments(dev: Objects) -> None:
+    (serving,) = dev.one("Deployment", "slipway-auth")["spec"]["template"]["spec"]["containers"]
+
+    for name, args in (("keys", ["keys", "rotate"]), ("clean", ["clean"])):
+        job = dev.one("CronJob", f"slipway-auth-{name}")["spec"]["jobTemplate"]
+        assert job["metadata"]["labels"]["app.kubernetes.io/component"] == "auth-cron"
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == args
+        assert container["image"] == serving["image"]
+        differs = [new for old, new in zip(serving["env"], container["env"], strict=True) if old != new]
+        assert differs == [{"name": "DATABASE_POOL_SIZE", "value": "2"}]
 
 
 def test_jobs_stay_to_be_read(dev: Objects) -> None:

@@ -11,18 +11,28 @@ from tests.charts.policies import Address, Network, Pod
 SHOP = {
     "origin": "https://slipway.example.com",
     "services": {
-        "items": {"calls": ["auth"]},
-        "auth": {"uses": ["state"], "public": True, "paths": ["/oauth2"]},
         "worker": {"calls": ["items"]},
     },
 }
-"""Three services of which each calls the next; only auth and items are public."""
-COMPONENTS = ["items", "auth", "worker", "postgres", "cache", "state", "roles", "items-migrate", "test"]
+"""Beside those of the chart's own values a service that calls items; only auth and items are public."""
+OUTSIDE = {
+    "services": {"auth": None},
+    "tokens": {
+        "issuer": "https://id.example.com/",
+        "jwksUrl": "https://id.example.com/.well-known/jwks.json",
+        "peers": [{"ipBlock": {"cidr": "203.0.113.10/32"}}],
+    },
+}
+"""Keys of somebody else's identity provider, in the place of auth."""
+COMPONENTS = ["items", "auth", "worker", "postgres", "cache", "state", "roles", "test",
+              "items-migrate", "auth-migrate", "auth-cron"]  # fmt: skip
 PORTS = [5432, 6379, 8000, 9000]
 OPEN = {
     ("items", "auth", 8000), ("worker", "items", 8000),  # calls
-    ("items", "postgres", 5432), ("items", "cache", 6379), ("auth", "state", 6379),  # uses
-    ("items-migrate", "postgres", 5432), ("roles", "postgres", 5432),  # Jobs
+    ("items", "postgres", 5432), ("items", "cache", 6379), ("items", "state", 6379),  # uses; state for what is revoked
+    ("auth", "postgres", 5432), ("auth", "state", 6379),
+    ("items-migrate", "postgres", 5432), ("auth-migrate", "postgres", 5432), ("roles", "postgres", 5432),  # Jobs
+    ("auth-cron", "postgres", 5432), ("auth-cron", "state", 6379),
     *product(["test"], ["items", "auth", "worker"], [8000, 9000]),
 }  # fmt: skip
 
@@ -64,7 +74,7 @@ def test_each_side_alone_is_as_strict_as_both(shop: Network) -> None:
 def test_labels_used_here_are_those_of_the_pods(dev: Objects) -> None:
     labels = [pod["metadata"]["labels"] for _, pod in dev.pods()]
 
-    for name in ("items", "auth", "postgres", "cache", "state", "roles", "items-migrate", "test"):
+    for name in set(COMPONENTS) - {"worker"}:  # which dev does not have
         assert any(component(name).labels.items() <= seen.items() for seen in labels), name
 
 
@@ -137,22 +147,33 @@ def test_a_dns_cache_on_the_node_and_keys_outside_are_open_where_they_are_named(
     rendered = network(chart.render(EVERYTHING))
     cache, keys = Address("169.254.20.10"), Address("203.0.113.10")
 
-    for name in ("items", "worker", "state", "roles", "items-migrate"):
+    for name in ("items", "worker", "state", "roles", "items-migrate", "items-cron"):
         assert rendered.lets_out(component(name), cache, 5353, "UDP")
         assert not rendered.lets_out(component(name), cache, 80)
-    production = network(chart.render(environment("production")))
+    production = network(chart.render(environment("production"), OUTSIDE))
     assert production.allows(component("items"), keys, 443)
     assert not production.allows(component("items"), keys, 80)
     assert not production.allows(component("items-migrate"), keys, 443)
 
 
 def test_who_verifies_tokens_calls_auth_where_it_is_there(chart: Chart, dev: Objects) -> None:
-    outside = {"tokens": {"jwksUrl": "https://id.example.com/keys", "peers": [{"ipBlock": {"cidr": "203.0.113.9/32"}}]}}
-
     assert network(dev).allows(component("items"), component("auth"), 8000)
     assert not network(dev).allows(component("auth"), component("items"), 8000)
-    elsewhere = network(chart.render(environment("dev"), outside))
+    assert network(dev).allows(component("items"), component("state"), 6379)  # what was revoked
+    elsewhere = network(chart.render(environment("dev"), OUTSIDE))
     assert not elsewhere.allows(component("items"), component("auth"), 8000)
+    assert not elsewhere.allows(component("items"), component("state"), 6379)
+
+
+def test_who_sends_mail_reaches_the_server_and_nobody_else_does(chart: Chart) -> None:
+    production, server = network(chart.render(environment("production"))), Address("203.0.113.25")
+
+    assert production.allows(component("auth"), server, 587)
+    assert not production.allows(component("auth"), server, 25)
+    for name in ("items", "auth-cron", "auth-migrate"):
+        assert not production.allows(component(name), server, 587)
+    without = network(chart.render(environment("production"), "mail.mailer=none"))
+    assert not without.allows(component("auth"), server, 587)
 
 
 def test_the_port_of_a_redis_whose_url_is_secret_is_the_one_of_the_values(chart: Chart) -> None:
@@ -180,7 +201,7 @@ def test_the_environment_of_dev_opens_what_items_needs(dev: Objects) -> None:
 
     assert rendered.allows(component("items"), component("auth"), 8000)
     assert rendered.allows(Pod({"app": "traefik"}, namespace="ingress"), component("auth"), 8000)
-    assert not rendered.allows(component("auth"), component("postgres"), 5432)
+    assert not rendered.allows(component("auth"), component("cache"), 6379)
 
 
 def test_without_network_policies_none_is_rendered(chart: Chart) -> None:

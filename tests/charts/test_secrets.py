@@ -15,6 +15,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "services.items.database.appPassword": {"services": {"items": {"database": {"appPassword": ""}}}},
     "services.items.database.ownerPassword": {"services": {"items": {"database": {"ownerPassword": ""}}}},
     "services.items.secretEnv.CURSOR_KEY.value": {"services": {"items": {"secretEnv": {"CURSOR_KEY": {"value": ""}}}}},
+    **{
+        f"services.auth.secretEnv.{key}.value": {"services": {"auth": {"secretEnv": {key: {"value": ""}}}}}
+        for key in ("KEY_ENCRYPTION_KEY", "TOKEN_KEY", "AUDIT_KEY")
+    },
 }
 EXISTING: dict[str, Any] = {
     "postgres": {"existingSecret": "own-postgres"},
@@ -24,7 +28,13 @@ EXISTING: dict[str, Any] = {
         "items": {
             "database": {"existingSecret": "own-items"},
             "secretEnv": {"CURSOR_KEY": {"existingSecret": "own-cursor", "key": "key"}},
-        }
+        },
+        "auth": {
+            "database": {"existingSecret": "own-auth"},
+            "secretEnv": {
+                key: {"existingSecret": "own-keys"} for key in ("KEY_ENCRYPTION_KEY", "TOKEN_KEY", "AUDIT_KEY")
+            },
+        },
     },
 }
 
@@ -72,6 +82,16 @@ def test_an_application_knows_its_own_login_and_not_its_owners(dev: Objects) -> 
     assert keys == {"app-url", "url", "CURSOR_KEY"}
 
 
+def test_the_password_of_the_mail_server_reaches_who_sends_mail_and_rolls_its_pods(chart: Chart) -> None:
+    own, other = ({"mail": {"existingSecret": "", "password": f"smtp-secret-value-{n}"}} for n in (1, 2))
+    before, after = (chart.render(environment("production"), values) for values in (own, other))
+
+    assert secret(after, "slipway-mail") == {"password": "smtp-secret-value-2"}
+    assert {name for name, seen in checksums(before).items() if checksums(after)[name] != seen} == {"slipway-auth"}
+    mentioned = {o["metadata"]["name"] for o in after if "SMTP_PASSWORD" in str(o) and o["kind"] == "Deployment"}
+    assert mentioned == {"slipway-auth"}
+
+
 def test_a_rotation_switches_the_login_and_rolls_the_pods_that_use_it(chart: Chart, dev: Objects) -> None:
     rotated = chart.render(environment("dev"), "postgres.rotation=1")
 
@@ -79,14 +99,14 @@ def test_a_rotation_switches_the_login_and_rolls_the_pods_that_use_it(chart: Cha
     assert "items_app_b:" in urls["app-url"]
     assert "items_owner_b:" in urls["owner-url"]
     changed = {name for name, before in checksums(dev).items() if checksums(rotated)[name] != before}
-    assert changed == {"slipway-items"}  # neither Postgres nor anybody without a login
+    assert changed == {"slipway-items", "slipway-auth"}  # neither Postgres nor anybody without a login
 
 
 def test_a_rotation_rolls_pods_also_where_the_logins_are_in_a_secret_of_ones_own(chart: Chart) -> None:
     own = {"services": {"items": {"database": {"existingSecret": "own"}}}}
     before, after = (checksums(chart.render(environment("dev"), f"postgres.rotation={n}", own)) for n in (0, 1))
 
-    assert {name for name in before if after[name] != before[name]} == {"slipway-items"}
+    assert {name for name in before if after[name] != before[name]} == {"slipway-items", "slipway-auth"}
 
 
 def authorities(owner: Manifest) -> set[tuple[str, str]]:
@@ -135,7 +155,7 @@ def test_existing_secrets_are_used_and_none_is_made(chart: Chart) -> None:
         for v in container.get("env", [])
         if "valueFrom" in v
     }
-    assert used == {"own-postgres", "own-cache", "own-items", "own-cursor"}
+    assert used == {"own-postgres", "own-cache", "own-state", "own-items", "own-cursor", "own-auth", "own-keys"}
     state = objects.one("StatefulSet", "slipway-state")["spec"]["template"]["spec"]
     assert [v["secret"]["secretName"] for v in state["volumes"] if "secret" in v] == ["own-state"]
 

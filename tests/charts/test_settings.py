@@ -9,18 +9,24 @@ from typing import Any
 import pytest
 from pydantic_settings import BaseSettings
 
+from services.auth.settings import AuthSettings, CommandSettings
 from services.common.settings import MigrationSettings, ServiceSettings, TokenSettings
 from tests.charts.chart import Chart, Manifest, Objects, containers
 from tests.charts.conftest import environment
+from tests.charts.test_docs import PROVIDER
 
 TRACED: dict[str, Any] = {"tracing": {"endpoint": "http://collector:4318", "peers": [{"podSelector": {}}]}}
 FIXED = {"HOST", "PORT", "MANAGEMENT_PORT"}
 """The chart's ports are what the defaults say: another one would leave the probes alone with it."""
 LEFT_TO_ENV = {
     "LIVENESS_SECONDS", "MAX_BODY_BYTES", "DATABASE_POOL_TIMEOUT_SECONDS", "DATABASE_STATEMENT_TIMEOUT_SECONDS",
-    "CACHE_SOFT_LIFETIME_SECONDS", "CACHE_HARD_LIFETIME_SECONDS", "TOKEN_LIFETIME_SECONDS",
-    "DATABASE_LOCK_TIMEOUT_SECONDS",
-    "STATE_URL",  # there is no auth in the release yet, which would tell of revocations
+    "CACHE_SOFT_LIFETIME_SECONDS", "CACHE_HARD_LIFETIME_SECONDS", "DATABASE_LOCK_TIMEOUT_SECONDS",
+    "PREVIOUS_KEY_ENCRYPTION_KEY", "KEY_SIGNING_SECONDS", "KEY_PUBLISH_SECONDS", "ACCESS_TOKEN_SECONDS",
+    "ID_TOKEN_SECONDS", "CODE_SECONDS", "REFRESH_TOKEN_SECONDS", "REFRESH_RETRY_SECONDS", "GRANT_SECONDS",
+    "SESSION_SECONDS", "SESSION_IDLE_SECONDS", "AUDIT_RETENTION_DAYS", "ENDED_RETENTION_DAYS",
+    "ARGON2_MEMORY_KIB", "ARGON2_ITERATIONS", "ARGON2_PARALLELISM", "PASSWORD_THREADS", "PASSWORD_QUEUE",
+    "SIGN_IN_PER_ACCOUNT", "SIGN_IN_PER_ADDRESS", "SIGN_IN_OVERALL",
+    "SECOND_FACTOR_PER_ACCOUNT", "MAILS_PER_RECIPIENT", "MAILS_PER_ADDRESS",
 }  # fmt: skip
 """With a default that suits every cluster; `services.<name>.env` changes one."""
 READ_BY_OPENTELEMETRY = {
@@ -47,6 +53,10 @@ def environ(objects: Objects, container: Manifest) -> dict[str, str]:
     return result
 
 
+COMMANDS = {"auth": CommandSettings}
+"""What a service's commands read: a part of what its serving pods are given."""
+
+
 def settings_of(service: str) -> type[ServiceSettings]:
     """The settings class that `services/<service>/settings.py` defines: the last part of the image's repository."""
     module = importlib.import_module(f"services.{service}.settings")
@@ -62,9 +72,11 @@ def settings_of(service: str) -> type[ServiceSettings]:
 def processes(objects: Objects) -> list[tuple[type[BaseSettings], dict[str, str]]]:
     """Settings class and environment of every process of a service."""
     found: list[tuple[type[BaseSettings], dict[str, str]]] = []
-    for _, pod in objects.pods():
+    for owner, pod in objects.pods():
         for container in containers(pod):
             repository = container["image"].rsplit("/", 1)[1].split(":")[0]
+            if owner.startswith("CronJob/") and repository in COMMANDS:
+                found.append((COMMANDS[repository], environ(objects, container)))
             match container.get("args"):
                 case ["migrate"]:
                     found.append((MigrationSettings, environ(objects, container)))
@@ -80,15 +92,19 @@ def fields(settings: type[BaseSettings]) -> set[str]:
 
 def test_the_processes_of_every_service_are_found(dev: Objects) -> None:
     assert sorted(settings.__name__ for settings, _ in processes(dev)) == [
-        "IssuerSettings",
+        "AuthSettings",
+        "CommandSettings",
+        "CommandSettings",
         "ItemsSettings",
+        "MigrationSettings",
         "MigrationSettings",
     ]
 
 
 def test_every_variable_of_the_chart_is_read_by_somebody(traced: Objects) -> None:
     for settings, env in processes(traced):
-        assert env.keys() - fields(settings) <= READ_BY_OPENTELEMETRY, settings.__name__
+        known = fields(settings) | (fields(AuthSettings) if settings is CommandSettings else set())
+        assert env.keys() - known <= READ_BY_OPENTELEMETRY, settings.__name__
 
 
 def test_every_field_without_a_default_is_set_by_the_chart(traced: Objects) -> None:
@@ -100,7 +116,11 @@ def test_every_field_without_a_default_is_set_by_the_chart(traced: Objects) -> N
 def test_every_other_field_is_set_too_or_listed_here(chart: Chart) -> None:
     seen: dict[type[BaseSettings], set[str]] = {}
     for name in ("dev", "production"):
-        for settings, env in processes(chart.render(environment(name))):
+        password = {"mail": {"existingSecret": "", "password": "smtp-secret-value"}}
+        for settings, env in [
+            *processes(chart.render(environment(name), password)),
+            *processes(chart.render(environment(name), PROVIDER)),
+        ]:
             seen.setdefault(settings, set()).update(env)
 
     for settings, variables in seen.items():
@@ -154,9 +174,11 @@ def test_the_settings_accept_everything_that_the_chart_can_say(
 
 def test_the_issuer_is_handed_on_to_the_letter(chart: Chart) -> None:
     # a trailing slash belongs to it: `iss` is compared as a string
-    for settings, env in processes(chart.render(environment("production"))):
-        if issubclass(settings, TokenSettings):
-            assert env["ISSUER"] == "https://id.example.com/"
+    rendered = chart.render(environment("production"), "tokens.issuer=https://id.example.com/")
+    issuers = {settings.__name__: env["ISSUER"] for settings, env in processes(rendered) if "ISSUER" in env}
+
+    assert issuers.keys() >= {"ItemsSettings", "AuthSettings"}
+    assert set(issuers.values()) == {"https://id.example.com/"}
 
 
 def test_ports_of_the_chart_are_those_of_the_settings(dev: Objects) -> None:

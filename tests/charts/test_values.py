@@ -22,6 +22,13 @@ OUTSIDE = {
     "postgres.peers": [{"ipBlock": {"cidr": "203.0.113.5/32"}}],
 }
 
+SMTP = {
+    "mail.mailer": "smtp",
+    "mail.host": "smtp.example.com",
+    "mail.from": "a@example.com",
+    "mail.peers": [{"ipBlock": {"cidr": "203.0.113.25/32"}}],
+}
+
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema, or what it refers to."""
@@ -102,6 +109,8 @@ def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
         ("services.items.secretEnv.CURSOR_KEY.secret", "x"),
         ("networkPolicies.dns.port", 53),
         ("ingress.host", "x"),
+        ("mail.sender", "x"),
+        ("services.auth.crons.keys.command", []),
     ],
 )
 def test_an_unknown_key_is_refused_by_name(chart: Chart, path: str, value: object) -> None:
@@ -128,6 +137,11 @@ def test_an_unknown_key_is_refused_by_name(chart: Chart, path: str, value: objec
         ("services.items.paths", ["v1/items"], "at '/services/items/paths/0'"),
         ("services.items.image.digest", "sha256:abc", "at '/services/items/image/digest'"),
         ("services.items.drainSeconds", -1, "at '/services/items/drainSeconds'"),
+        ("services.auth.crons.keys.schedule", "hourly", "at '/services/auth/crons/keys/schedule'"),
+        ("services.auth.crons", {"a-long-name": {}}, "at '/services/auth/crons': additional properties 'a-long-name'"),
+        ("services.auth.crons", {"x": {"schedule": "* * * * *"}}, "missing property 'args'"),
+        ("mail.mailer", "sendmail", "at '/mail/mailer'"),
+        ("mail.from", "Slipway", "at '/mail/from'"),
         ("services.Items", {}, "at '/services': additional properties 'Items' not allowed"),
         ("services.much-too-long-for-a-name", {}, "at '/services': additional properties"),
         ("cache.password", "it's", "at '/cache/password'"),
@@ -151,12 +165,24 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
         ({"origin": ""}, 'origin is "": set the public address'),
         ({"origin": "http://slipway.example.com"}, "origin is"),
         ({"origin": "https://slipway.example.com/api"}, "origin is"),
-        ({"environment": "production"}, "services.auth.developmentOnly is true, which needs environment: development"),
-        ({"environment": "production", "services.auth.developmentOnly": False, "services.items.reload": True},
+        ({"environment": "production"}, "mail.mailer is console, which writes codes that open accounts to the log"),
+        ({"environment": "production", "mail.mailer": "none", "services.items.reload": True},
          "services.items.reload is true, which needs environment: development"),
+        ({"mail.mailer": "smtp", "mail.from": "a@example.com"}, "mail.mailer is smtp and mail.host is empty"),
+        ({"mail.mailer": "smtp", "mail.host": "smtp.example.com"}, "mail.mailer is smtp and mail.from is empty"),
+        (SMTP | {"mail.peers": []}, "mail.mailer is smtp and mail.peers is empty: say where the server is"),
+        (SMTP | {"environment": "production", "mail.tls": "none"}, "mail.tls is none, which sends codes that open"),
+        (SMTP | {"mail.user": "slipway"}, "mail.user is set, so a password is needed: set mail.password or"),
+        (SMTP | {"mail.password": "a", "mail.existingSecret": "b"}, "mail.password and mail.existingSecret exclude"),
+        ({"services.auth.secretEnv.SMTP_PASSWORD": {"value": "x"}}, "services.auth.secretEnv.SMTP_PASSWORD: the chart"),
+        ({"services.auth.env.MAILER": "none"}, "services.auth.env.MAILER: the chart sets this variable itself"),
+        ({"services.auth-clean": {}}, "services.auth.crons.clean: there is a service auth-clean, and both would have"),
+        ({"services.auth-cron": {}}, "services.auth-cron: names that end in -migrate, -database, -cron or -test"),
         ({"services.items.calls": ["auht"]}, "services.items.calls: there is no service auht; there are auth, items."),
         ({"services.items.calls": ["auth", "items"]}, "services.items.calls: a service does not call itself"),
-        ({"tokens.jwksUrl": "https://id.example.com"}, "tokens.peers is empty: say where the keys are, or the network"),
+        ({"tokens.jwksUrl": "https://id.example.com"}, "services.auth.tokens is issue: nobody would"),
+        ({"tokens.jwksUrl": "https://id.example.com", "services.auth": None},
+         "tokens.peers is empty: say where the keys are, or the network"),
         ({"services.items.public": False, "services.auth.public": False}, "ingress.enabled is true and no service is"),
         ({"services.items.uses": ["cache"]}, "services.items.migrate is true but postgres is not among"),
         ({"services.items.autoscaling.minReplicas": 4}, "minReplicas is 4, more than maxReplicas, 3"),
@@ -169,7 +195,7 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
         ({"services.auth.paths": ["/v1/items"]}, "services.items.paths: /v1/items is already routed to auth"),
         ({"services.cache": {}}, "services.cache: the name cache is taken"),
         ({"services.items-migrate": {}}, "services.items-migrate: names that end in -migrate"),
-        ({"services.items.database.poolSize": 40}, "postgres.maxConnections is 200 and the release can need 252"),
+        ({"services.items.database.poolSize": 50}, "postgres.maxConnections is 300 and the release can need 336"),
         ({"postgres.port": 6432}, "postgres.port is 6432 and postgres.deploy is true"),
         ({"postgres.sslMode": "require"}, "postgres.sslMode is require and postgres.deploy is true"),
         ({"postgres.caSecret.name": "ca"}, "postgres.caSecret.name is set and postgres.deploy is true"),
@@ -224,16 +250,20 @@ def test_parameters_that_the_start_script_depends_on_are_refused(chart: Chart, p
 )
 def test_production_needs_keys_that_nobody_can_change_on_the_way(chart: Chart, url: str, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
-        chart.render(environment("production"), f"tokens.jwksUrl={url}")
+        chart.render(environment("production"), f"tokens.jwksUrl={url}", {"services": {"auth": None}})
 
 
 @pytest.mark.parametrize("host", ["keys.tools.svc", "keys.tools.svc.cluster.local:8080"])
 def test_keys_of_another_namespace_may_come_without_tls(chart: Chart, host: str) -> None:
-    chart.render(environment("production"), f"tokens.jwksUrl=http://{host}/jwks.json")
+    peers: list[dict[str, Any]] = [{"podSelector": {}}]
+    values = {"services": {"auth": None}, "tokens": {"peers": peers}}
+    chart.render(environment("production"), f"tokens.jwksUrl=http://{host}/jwks.json", values)
 
 
 def test_connections_are_counted_to_the_last_one(chart: Chart) -> None:
-    needed = 4 + 2 * 3 * (8 + 1) + 2  # administrator and roles, items with its checks twice over, its migration
+    items = 2 * 3 * (8 + 1) + 2  # its pools and their checks twice over, its migration
+    auth = 2 * 1 * (8 + 1) + 2 + 2 * 2  # likewise, and its two crons
+    needed = 4 + items + auth  # administrator and roles
 
     chart.render(environment("dev"), f"postgres.maxConnections={needed}")
     with pytest.raises(Refused, match=f"is {needed - 1} and the release can need {needed} "):

@@ -213,7 +213,7 @@ async def test_one_line_tells_of_a_forwarded_request_and_whose_it_was(
 ) -> None:
     async with make_gateway({"/v1/a": {"upstream": recorder.url, "public": False}}) as gateway:
         capsys.readouterr()
-        await gateway.client.get("/v1/a/secret-path?secret=query", headers=issuer.headers(subject="carol"))
+        await gateway.client.get("/v1/a/secret-path?secret=query", headers=issuer.headers(sub="carol"))
         await waits.until(
             lambda: gateway.sample("http_requests_total", method="GET", handler="/v1/a", status="200"), "it"
         )

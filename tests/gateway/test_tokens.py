@@ -170,7 +170,7 @@ async def refused(checker: TokenChecker, token: str) -> str:
 
 
 async def test_a_token_is_verified_once(checker: TokenChecker, verifier: Counting, issuer: Issuer) -> None:
-    first, second = issuer.token(), issuer.token(subject="bob")
+    first, second = issuer.token(), issuer.token(sub="bob")
     for _ in range(3):
         assert (await checker.check(presented(first))).subject == "alice"
         assert (await checker.check(presented(second))).subject == "bob"
@@ -236,7 +236,7 @@ async def test_no_more_tokens_are_remembered_than_permitted_and_the_oldest_goes_
     verifier: Counting, clock: Clock, issuer: Issuer
 ) -> None:
     checker = make_checker(verifier, clock, size=2)
-    first, second = issuer.token(), issuer.token(subject="bob")
+    first, second = issuer.token(), issuer.token(sub="bob")
     await checker.check(presented(first))
     await checker.check(presented(second))
     await checker.check(presented(first))

@@ -1,14 +1,17 @@
 """`make run`: the services as plain processes with reload, on a Postgres and a Redis that end with them."""
 
+import hashlib
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from tests.support.databases import execute
 from tests.support.processes import ROOT, wait_until_ready
@@ -16,7 +19,7 @@ from tests.support.servers import postgres_server, redis_server
 
 # service: (application port, management port); RUN_PORT moves them all
 FIRST_PORT = int(os.environ.get("RUN_PORT", "8000"))
-PORTS = {name: (FIRST_PORT + n, FIRST_PORT + 1000 + n) for n, name in enumerate(("items", "issuer"))}
+PORTS = {name: (FIRST_PORT + n, FIRST_PORT + 1000 + n) for n, name in enumerate(("items", "auth"))}
 
 
 def main() -> int:
@@ -25,8 +28,9 @@ def main() -> int:
         refuse_taken_ports()
         with ExitStack() as stack:
             signal.signal(signal.SIGTERM, interrupted)
-            processes = start(stack)
-            print(report(), flush=True)
+            client = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-run-"))) / "client.curl"
+            processes = start(stack, client)
+            print(report(client), flush=True)
             return watch(processes)
     except KeyboardInterrupt:
         return 0
@@ -55,30 +59,56 @@ def refuse_taken_ports() -> None:
                     ) from None
 
 
-def start(stack: ExitStack) -> dict[str, "subprocess.Popen[bytes]"]:
-    """Servers, migration, services; each is ended by the stack. Raises RuntimeError or TimeoutError."""
+def start(stack: ExitStack, client: Path) -> dict[str, "subprocess.Popen[bytes]"]:
+    """Servers, migrations, services, a client; each is ended by the stack. Raises RuntimeError or TimeoutError."""
     postgres = stack.enter_context(postgres_server())
-    execute(postgres.url, "CREATE DATABASE items")
     redis = stack.enter_context(redis_server())
-    tokens = {"ISSUER": f"http://localhost:{PORTS['issuer'][0]}", "AUDIENCE": "slipway"}
-    items = {
-        **tokens,
-        "AUTH_URL": tokens["ISSUER"],
-        "DATABASE_URL": postgres.url.removesuffix("/postgres") + "/items",
-        "CACHE_URL": redis.url,
-        "CURSOR_KEY": secrets.token_hex(32),
-    }
-    if subprocess.run(
-        [sys.executable, "-m", "services.items", "migrate"], env=environment(items), check=False
-    ).returncode:
-        raise RuntimeError("the migration of items failed; its log is above")
-    processes = {
-        "issuer": stack.enter_context(service("issuer", tokens)),
-        "items": stack.enter_context(service("items", items)),
-    }
+    given = variables(postgres.url.removesuffix("/postgres"), redis.url)
+    for name, own in given.items():
+        execute(postgres.url, f"CREATE DATABASE {name}")
+        command = [sys.executable, "-m", f"services.{name}", "migrate"]
+        if subprocess.run(command, env=environment(own), check=False).returncode:
+            raise RuntimeError(f"the migration of {name} failed; its log is above")
+    processes = {name: stack.enter_context(service(name, own)) for name, own in given.items()}
     for name, process in processes.items():
         wait_until_ready(f"http://127.0.0.1:{PORTS[name][1]}", process, lambda: "(above)")
+    register(given["auth"]["DATABASE_URL"], client)
     return processes
+
+
+def variables(postgres: str, redis: str) -> dict[str, dict[str, str]]:
+    """What each service is told, by name; auth comes up first."""
+    tokens = {"ISSUER": f"http://localhost:{PORTS['auth'][0]}", "AUDIENCE": "slipway", "STATE_URL": redis}
+    keys = ("KEY_ENCRYPTION_KEY", "TOKEN_KEY", "AUDIT_KEY")
+    return {
+        "auth": {
+            **tokens,
+            **{name: secrets.token_hex(32) for name in keys},
+            "DATABASE_URL": f"{postgres}/auth",
+            "MAILER": "console",
+            "SIGN_UP_ROLE": "editor",
+        },
+        "items": {
+            **tokens,
+            "AUTH_URL": tokens["ISSUER"],
+            "DATABASE_URL": f"{postgres}/items",
+            "CACHE_URL": redis,
+            "CURSOR_KEY": secrets.token_hex(32),
+        },
+    }
+
+
+def register(database: str, file: Path) -> None:
+    """A client for the printed lines; its id and secret go into a file that curl reads and nobody else may."""
+    name, secret = "run", secrets.token_urlsafe(32)
+    execute(
+        database,
+        "INSERT INTO clients (id, name, authentication_method, secret_hash, grant_types, scopes) VALUES "  # noqa: S608
+        f"('{name}', 'make run', 'client_secret_basic', '\\x{hashlib.sha256(secret.encode()).hexdigest()}', "
+        "'{client_credentials}', '{items:read,items:write}')",
+    )
+    file.touch(mode=0o600)
+    file.write_text(f'user = "{name}:{secret}"\n')
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -109,15 +139,15 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def report() -> str:
+def report(client: Path) -> str:
     """What to paste next."""
-    issuer, items = PORTS["issuer"][0], PORTS["items"][0]
+    auth, items = PORTS["auth"][0], PORTS["items"][0]
     return f"""
-Slipway runs: items at http://localhost:{items}, tokens at http://localhost:{issuer}. An edited .py is live at once;
+Slipway runs: items at http://localhost:{items}, auth at http://localhost:{auth}. An edited .py is live at once;
 Ctrl-C ends everything, rows included.
 
-  TOKEN=$(curl -s http://localhost:{issuer}/oauth2/token -d grant_type=client_credentials -d client_id=alice \\
-      -d 'scope=items:read items:write' | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+  TOKEN=$(curl -s -K {client} http://localhost:{auth}/oauth2/token -d grant_type=client_credentials \\
+      | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
   curl -s http://localhost:{items}/v1/items -H "Authorization: Bearer $TOKEN" \\
       -H 'Content-Type: application/json' -d '{{"name": "lamp", "price_minor": 4900, "currency": "EUR"}}'
   curl -s http://localhost:{items}/v1/items -H "Authorization: Bearer $TOKEN"

@@ -2,48 +2,67 @@
 
 import json
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from uuid import uuid4
 
-from joserfc.jwk import RSAKey
-
-from services.issuer.tokens import TokenSigner, new_key
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
 
 ISSUER = "https://slipway.test"
 AUDIENCE = "slipway"
 LIFETIME_SECONDS = 600
 
 
+def new_key(bits: int = 2048) -> RSAKey:
+    """An RSA key whose `kid` is its thumbprint (RFC 7638); services refuse one of fewer than 2048 bits."""
+    return RSAKey.generate_key(bits, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+
+
 class Issuer:
-    """Signs RFC 9068 access tokens with a key of its own; the newest of its signers counts."""
+    """Signs RFC 9068 access tokens; of its keys the newest counts."""
 
     def __init__(self, *, issuer: str = ISSUER, audience: str = AUDIENCE, bits: int = 2048) -> None:
         """Make a key of so many bits."""
         self.issuer = issuer
         self.audience = audience
-        self.signers = [TokenSigner(issuer, audience, LIFETIME_SECONDS, new_key(bits))]
+        self.keys = [new_key(bits)]
 
     @property
     def key(self) -> RSAKey:
         """The key that signs."""
-        return self.signers[-1].key
+        return self.keys[-1]
 
     def rotate(self, *, keep_old: bool = True) -> None:
         """Sign with a new key from now on."""
-        newest = replace(self.signers[-1], key=new_key())
-        self.signers = [*(self.signers if keep_old else []), newest]
+        self.keys = [*(self.keys if keep_old else []), new_key()]
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of a good token with some changed; None leaves one out."""
-        usual = {"subject": "alice", "client_id": "tests", "scope": "items:read items:write"}
-        return self.signers[-1].claims(**{**usual, **changes})
+        now = int(time.time())
+        usual = {
+            "iss": self.issuer,
+            "sub": "alice",
+            "aud": self.audience,
+            "client_id": "tests",
+            "scope": "items:read items:write",
+            "iat": now,
+            "exp": now + LIFETIME_SECONDS,
+            "jti": str(uuid4()),
+        }
+        return without_none(usual | changes)
 
-    def token(self, *, header: dict[str, Any] | None = None, **changes: Any) -> str:
+    def sign(self, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> str:
+        """The claims as a token in compact form; `header` is laid over the usual one in the same way."""
+        usual = {"alg": "RS256", "typ": "at+jwt", "kid": self.key.kid}
+        return jwt.encode(without_none(usual | dict(header or {})), dict(claims), self.key)
+
+    def token(self, *, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
         """An access token; `header` adds to or changes its header, keyword arguments its claims."""
-        return self.signers[-1].sign(self.claims(**changes), header)
+        return self.sign(self.claims(**changes), header)
 
     def headers(self, **changes: Any) -> dict[str, str]:
         """The Authorization header of `token`."""
@@ -51,7 +70,12 @@ class Issuer:
 
     def jwks(self) -> dict[str, Any]:
         """The public key set (RFC 7517 5)."""
-        return {"keys": [key for signer in self.signers for key in signer.jwks()["keys"]]}
+        return dict(KeySet(list(self.keys)).as_dict(private=False))
+
+
+def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What has a value."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class KeyServer(ThreadingHTTPServer):

@@ -20,6 +20,17 @@
 {{- $_ := set $env $variable (printf "http://%s:8000" (include "slipway.fullname" (dict "root" $root "name" $callee))) -}}
 {{- end -}}
 {{- if has "postgres" $service.uses }}{{ $_ := set $env "DATABASE_POOL_SIZE" (int $service.database.poolSize | toString) }}{{ end -}}
+{{- if $service.mail -}}
+{{- $mail := $root.Values.mail -}}
+{{- $_ := set $env "MAILER" $mail.mailer -}}
+{{- if eq $mail.mailer "smtp" -}}
+{{- $_ := set $env "SMTP_HOST" $mail.host -}}
+{{- $_ := set $env "SMTP_PORT" (int $mail.port | toString) -}}
+{{- $_ := set $env "SMTP_TLS" $mail.tls -}}
+{{- $_ := set $env "SMTP_USER" $mail.user -}}
+{{- $_ := set $env "MAIL_FROM" $mail.from -}}
+{{- end -}}
+{{- end -}}
 {{- with $root.Values.tracing -}}
 {{- if .endpoint -}}
 {{- $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" .endpoint -}}
@@ -42,16 +53,17 @@
 {{- $_ := set $env (printf "%s_URL" (upper $store)) (dict "secret" (include "slipway.storeSecret" (dict "root" $root "name" $store)) "key" "url") -}}
 {{- end -}}
 {{- end -}}
+{{- if and $service.mail (include "slipway.mailPassword" $root) }}{{ $_ := set $env "SMTP_PASSWORD" (dict "secret" (include "slipway.mailSecret" $root) "key" "password") }}{{ end -}}
 {{- range $variable, $source := $service.secretEnv -}}
 {{- $_ := set $env $variable (dict "secret" ($source.existingSecret | default (include "slipway.fullname" $)) "key" ($source.key | default $variable)) -}}
 {{- end -}}
 {{ toJson $env }}
 {{- end }}
 
-{{/* The whole list, in alphabetical order. */}}
+{{/* The whole list, in alphabetical order; `overrides` of the scope win. */}}
 {{- define "slipway.env" -}}
 {{- $service := include "slipway.service" . | fromJson -}}
-{{- range $variable, $value := merge (include "slipway.plainEnv" . | fromJson) $service.env }}
+{{- range $variable, $value := merge (.overrides | default dict) (include "slipway.plainEnv" . | fromJson) $service.env }}
 - {name: {{ $variable }}, value: {{ $value | quote }}}
 {{- end }}
 {{- range $variable, $source := include "slipway.secretEnv" . | fromJson }}

@@ -21,11 +21,15 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* A service's entry laid over the defaults, as JSON. Who verifies tokens calls auth for the keys, where they are there. */}}
+{{/*
+A service's entry laid over the defaults, as JSON. Who verifies tokens of the release's own auth calls it for the keys, and
+uses `state`, where it says what was revoked.
+*/}}
 {{- define "slipway.service" -}}
 {{- $service := mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (get .root.Values.services .name)) -}}
 {{- if and (eq $service.tokens "verify") (not .root.Values.tokens.jwksUrl) (hasKey .root.Values.services "auth") (ne .name "auth") -}}
 {{- $_ := set $service "calls" (append $service.calls "auth" | uniq) -}}
+{{- $_ := set $service "uses" (append $service.uses "state" | uniq) -}}
 {{- end -}}
 {{ toJson $service }}
 {{- end }}

@@ -33,7 +33,7 @@ there, and delete the running pod with its log: the reason must be out before, a
 {{ div (int .Values.jobs.deadlineSeconds) 2 }}
 {{- end }}
 
-{{/* A Job's spec, from (dict "root" "component" "account" "user" "container" "volumes"). */}}
+{{/* A Job's spec, from (dict "root" "component" "account" "user" "container" "volumes"), and "stores" where it asks others than postgres. */}}
 {{- define "slipway.jobSpec" -}}
 backoffLimit: {{ int .root.Values.jobs.backoffLimit }}
 activeDeadlineSeconds: {{ int .root.Values.jobs.deadlineSeconds }}
@@ -58,7 +58,7 @@ template:
         {{- .container | nindent 8 }}
     volumes:
       {{- .volumes | nindent 6 }}
-      {{- with include "slipway.caVolumes" (dict "root" .root "stores" (list "postgres")) }}{{ trim . | nindent 6 }}{{ end }}
+      {{- with include "slipway.caVolumes" (dict "root" .root "stores" (.stores | default (list "postgres"))) }}{{ trim . | nindent 6 }}{{ end }}
 {{- end }}
 
 {{/* The Job that makes databases, roles, logins and grants. Takes the root. */}}
@@ -158,4 +158,32 @@ env:
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
   {{- with include "slipway.caMounts" (dict "root" .root "stores" (list "postgres")) }}{{ trim . | nindent 2 }}{{ end }}
+{{- end }}
+
+{{/*
+The spec of the Jobs that a cron of a service makes: (dict "root" $ "name" "auth" "args" (list "clean")). What a serving pod
+may read, a command may, on a pool of two.
+*/}}
+{{- define "slipway.cronSpec" -}}
+{{- $service := include "slipway.service" . | fromJson -}}
+{{- include "slipway.jobSpec" (dict
+      "root" .root
+      "component" (printf "%s-cron" .name)
+      "account" (include "slipway.fullname" .)
+      "user" 10001
+      "stores" $service.uses
+      "container" (include "slipway.cronContainer" .)
+      "volumes" (list (dict "name" "tmp" "emptyDir" (dict "sizeLimit" "64Mi")) | toYaml)) -}}
+{{- end }}
+
+{{- define "slipway.cronContainer" -}}
+{{- $service := include "slipway.service" . | fromJson -}}
+{{- $overrides := ternary (dict "DATABASE_POOL_SIZE" "2") dict (has "postgres" $service.uses) -}}
+name: {{ .name }}
+image: {{ include "slipway.image" . }}
+args: {{ toJson .args }}
+env: {{- include "slipway.env" (merge (dict "overrides" $overrides) .) | trim | nindent 2 }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+  {{- with include "slipway.caMounts" (dict "root" .root "stores" $service.uses) }}{{ trim . | nindent 2 }}{{ end }}
 {{- end }}

@@ -45,6 +45,9 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- $_ := set $secrets $name (dict "url" (printf "%s%s" $values.url $ca)) -}}
 {{- end -}}
 {{- end -}}
+{{- if and (include "slipway.mailPassword" .) (not .Values.mail.existingSecret) -}}
+{{- $_ := set $secrets (include "slipway.mailSecret" .) (dict "password" .Values.mail.password) -}}
+{{- end -}}
 {{- range $name, $_ := .Values.services -}}
 {{- $scope := dict "root" $root "name" $name -}}
 {{- $service := include "slipway.service" $scope | fromJson -}}
@@ -102,6 +105,16 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{ $values.existingSecret | default (include "slipway.fullname" .) }}
 {{- end }}
 
+{{/* The Secret with the password of the mail server. Takes the root. */}}
+{{- define "slipway.mailSecret" -}}
+{{ .Values.mail.existingSecret | default (include "slipway.fullname" (dict "root" . "name" "mail")) }}
+{{- end }}
+
+{{/* Not empty when that server asks for a password. Takes the root. */}}
+{{- define "slipway.mailPassword" -}}
+{{- if and (eq .Values.mail.mailer "smtp") .Values.mail.user }}true{{ end -}}
+{{- end }}
+
 {{/* Changes when a Secret that a service's variables come from changes, and only then. */}}
 {{- define "slipway.secretsChecksum" -}}
 {{- $secrets := include "slipway.secrets" .root | fromJson -}}
@@ -115,5 +128,6 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- range $store := list "cache" "state" -}}
 {{- if has $store $service.uses }}{{ $_ := set $seen $store (dig (include "slipway.storeSecret" (dict "root" $.root "name" $store)) "url" "" $secrets) }}{{ end -}}
 {{- end -}}
+{{- if $service.mail }}{{ $_ := set $seen "mail" (dig (include "slipway.mailSecret" .root) "password" "" $secrets) }}{{ end -}}
 {{ toJson $seen | sha256sum }}
 {{- end }}

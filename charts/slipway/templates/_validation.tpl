@@ -25,6 +25,7 @@
 {{- fail "ingress.enabled is true and no service is public: set public: true for one of them, or ingress.enabled: false." -}}
 {{- end -}}
 {{- include "slipway.validateTokens" . -}}
+{{- include "slipway.validateMail" . -}}
 {{- include "slipway.validateStores" . -}}
 {{- include "slipway.validatePostgres" . -}}
 {{- include "slipway.validateConnections" . -}}
@@ -40,11 +41,16 @@
 {{- $name := .name -}}
 {{- $key := printf "services.%s" .name -}}
 {{- $service := include "slipway.service" . | fromJson -}}
-{{- if has .name (list "postgres" "cache" "state" "roles" "test" "edge" "secrets" "policies" "deny" "dns" "tls") -}}
+{{- if has .name (list "postgres" "cache" "state" "roles" "test" "edge" "secrets" "policies" "deny" "dns" "tls" "mail") -}}
 {{- fail (printf "%s: the name %s is taken by a part of the release." $key .name) -}}
 {{- end -}}
-{{- if regexMatch "-(migrate|database|test)$" .name -}}
-{{- fail (printf "%s: names that end in -migrate, -database or -test are for parts of a service." $key) -}}
+{{- if regexMatch "-(migrate|database|cron|test)$" .name -}}
+{{- fail (printf "%s: names that end in -migrate, -database, -cron or -test are for parts of a service." $key) -}}
+{{- end -}}
+{{- range $cron, $_ := $service.crons -}}
+{{- if hasKey $root.Values.services (printf "%s-%s" $name $cron) -}}
+{{- fail (printf "%s.crons.%s: there is a service %s-%s, and both would have the same name." $key $cron $name $cron) -}}
+{{- end -}}
 {{- end -}}
 {{- range $callee := $service.calls -}}
 {{- if not (hasKey $root.Values.services $callee) -}}
@@ -52,10 +58,8 @@
 {{- end -}}
 {{- if eq $callee $name }}{{ fail (printf "%s.calls: a service does not call itself." $key) }}{{ end -}}
 {{- end -}}
-{{- range $flag := list "developmentOnly" "reload" -}}
-{{- if and (get $service $flag) (ne $root.Values.environment "development") -}}
-{{- fail (printf "%s.%s is true, which needs environment: development; this one is %s." $key $flag $root.Values.environment) -}}
-{{- end -}}
+{{- if and $service.reload (ne $root.Values.environment "development") -}}
+{{- fail (printf "%s.reload is true, which needs environment: development; this one is %s." $key $root.Values.environment) -}}
 {{- end -}}
 {{- if and $service.migrate (not (has "postgres" $service.uses)) -}}
 {{- fail (printf "%s.migrate is true but postgres is not among %s.uses: there is nothing to migrate." $key $key) -}}
@@ -79,7 +83,7 @@
 {{- end -}}
 {{- $plain := include "slipway.plainEnv" . | fromJson -}}
 {{- range $variable, $source := $service.secretEnv -}}
-{{- if or (hasKey $plain $variable) (has $variable (list "DATABASE_URL" "CACHE_URL" "STATE_URL")) -}}
+{{- if or (hasKey $plain $variable) (has $variable (list "DATABASE_URL" "CACHE_URL" "STATE_URL" "SMTP_PASSWORD")) -}}
 {{- fail (printf "%s.secretEnv.%s: the chart sets this variable itself." $key $variable) -}}
 {{- end -}}
 {{- if and $source.value $source.existingSecret -}}
@@ -95,12 +99,43 @@
 {{- range $name, $_ := .Values.services -}}
 {{- if eq (include "slipway.service" (dict "root" $ "name" $name) | fromJson).tokens "verify" }}{{ $verifying = append $verifying $name }}{{ end -}}
 {{- end -}}
+{{- range $name, $_ := .Values.services -}}
+{{- if and $url (eq (include "slipway.service" (dict "root" $ "name" $name) | fromJson).tokens "issue") -}}
+{{- fail (printf "tokens.jwksUrl is set and services.%s.tokens is issue: nobody would believe its tokens; take it out (services.%s: null), or leave tokens.jwksUrl empty." $name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- $inside := regexMatch "^http://[^/:@]+\\.svc(\\.cluster\\.local)?(:[0-9]+)?(/|$)" $url -}}
 {{- if and (hasPrefix "http://" $url) (eq .Values.environment "production") (not $inside) -}}
 {{- fail (printf "tokens.jwksUrl is %s: whoever stands between could put keys of his own there; outside the cluster it must begin with https:// (inside it, name the Service with its namespace: http://keys.tools.svc)." $url) -}}
 {{- end -}}
 {{- if and $url $verifying .Values.networkPolicies.enabled (not .Values.tokens.peers) -}}
 {{- fail (printf "tokens.jwksUrl is set and tokens.peers is empty: say where the keys are, or the network policies refuse %s the way there." (join ", " $verifying)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Mail that would not leave, or that others could read. Takes the root. */}}
+{{- define "slipway.validateMail" -}}
+{{- $mail := .Values.mail -}}
+{{- $development := eq .Values.environment "development" -}}
+{{- if and (eq $mail.mailer "console") (not $development) -}}
+{{- fail (printf "mail.mailer is console, which writes codes that open accounts to the log and needs environment: development; this one is %s." .Values.environment) -}}
+{{- end -}}
+{{- if eq $mail.mailer "smtp" -}}
+{{- range $key := list "host" "from" -}}
+{{- if not (get $mail $key) }}{{ fail (printf "mail.mailer is smtp and mail.%s is empty." $key) }}{{ end -}}
+{{- end -}}
+{{- if and (eq $mail.tls "none") (not $development) -}}
+{{- fail (printf "mail.tls is none, which sends codes that open accounts in the clear and needs environment: development; this one is %s." .Values.environment) -}}
+{{- end -}}
+{{- if and .Values.networkPolicies.enabled (not $mail.peers) -}}
+{{- fail "mail.mailer is smtp and mail.peers is empty: say where the server is, or the network policies keep every mail inside." -}}
+{{- end -}}
+{{- if and $mail.user (not (or $mail.password $mail.existingSecret)) -}}
+{{- fail "mail.user is set, so a password is needed: set mail.password or mail.existingSecret." -}}
+{{- end -}}
+{{- if and $mail.password $mail.existingSecret -}}
+{{- fail "mail.password and mail.existingSecret exclude each other." -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -205,6 +240,10 @@ rolls, pods that drain still hold the connections that their successors open. Ta
 {{- if $service.migrate -}}
 {{- $total = add $total 2 -}}
 {{- $terms = append $terms (printf "2 of its migration") -}}
+{{- end -}}
+{{- with len $service.crons -}}
+{{- $total = add $total (mul 2 .) -}}
+{{- $terms = append $terms (printf "%d of its crons" (mul 2 .)) -}}
 {{- end -}}
 {{- end -}}
 {{- if gt (int $total) (int .Values.postgres.maxConnections) -}}

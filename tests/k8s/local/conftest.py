@@ -56,7 +56,7 @@ class Programs:
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """State and cache in the test's own folder; no variable of the developer's reaches the code."""
     for name in (
-        *("KUBE_CONTEXT", "REGISTRY", "EDGE", "KUBECONFIG", "DEVELOPMENT_ISSUER"),
+        *("KUBE_CONTEXT", "REGISTRY", "EDGE", "KUBECONFIG"),
         *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
     ):
         monkeypatch.delenv(name, raising=False)

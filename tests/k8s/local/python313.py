@@ -13,7 +13,7 @@ from tests.support.servers import postgres_server, redis_server
 
 REF = "slipway/suite:local"
 PYTEST = ["python", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not e2e"]
-SUITES = ["tests/common", "tests/items", "tests/issuer", "tests/auth", "tests/gateway"]
+SUITES = ["tests/common", "tests/items", "tests/auth", "tests/gateway"]
 
 
 def main(arguments: list[str]) -> int:

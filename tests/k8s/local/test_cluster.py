@@ -60,7 +60,6 @@ def test_a_named_context_wins_and_its_command_lines_name_it(
     programs.answer("kubectl config get-contexts", "team\nother")
     monkeypatch.setenv("KUBE_CONTEXT", "team")
     monkeypatch.setenv("REGISTRY", "registry.example.com/team")
-    monkeypatch.setenv("DEVELOPMENT_ISSUER", "accept")
 
     chosen = choose()
 
@@ -95,7 +94,7 @@ def test_a_context_without_a_registry_is_refused(programs: Programs, monkeypatch
         choose()
 
 
-def test_somebodys_cluster_gets_the_development_issuer_only_when_that_is_said(
+def test_somebodys_cluster_gets_development_values_and_a_warning(
     programs: Programs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     programs.add("kubectl")
@@ -103,12 +102,9 @@ def test_somebodys_cluster_gets_the_development_issuer_only_when_that_is_said(
     monkeypatch.setenv("KUBE_CONTEXT", "team")
     monkeypatch.setenv("REGISTRY", "registry.example.com/team")
 
-    with pytest.raises(LocalError, match=r"a token to anybody who reaches it.*DEVELOPMENT_ISSUER=accept"):
-        choose()
-    monkeypatch.setenv("DEVELOPMENT_ISSUER", "accept")
     choose()
 
-    assert "anybody who reaches the issuer gets a token" in capsys.readouterr().err
+    assert "team gets development values: people may sign up" in capsys.readouterr().err
 
 
 def test_an_engine_that_does_not_answer_in_time_does_not_answer(

@@ -15,7 +15,7 @@ NODE = Cluster("node", "", registry="172.31.255.2:5000")
 def checkout(tmp_path: Path) -> Path:
     files = (
         ".dockerignore services/Dockerfile services/__init__.py services/common/app.py services/items/__main__.py "
-        "services/items/router.py services/issuer/__main__.py requirements/items.txt requirements/issuer.txt README.md"
+        "services/items/router.py services/auth/__main__.py requirements/items.txt requirements/auth.txt README.md"
     )
     for name in files.split():
         path = tmp_path / "checkout" / name
@@ -37,7 +37,7 @@ def changed_by(root: Path, name: str) -> set[str]:
 
 
 def test_a_folder_with_a_main_is_a_service_and_common_is_not(checkout: Path) -> None:
-    assert images.services(checkout) == ["issuer", "items"]
+    assert images.services(checkout) == ["auth", "items"]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_a_folder_with_a_main_is_a_service_and_common_is_not(checkout: Path) -> 
     [
         ("services/items/router.py", {"items"}),
         ("services/items/migrations/versions/0002_more.py", {"items"}),
-        ("requirements/issuer.txt", {"issuer"}),
-        ("services/common/app.py", {"items", "issuer"}),
-        ("services/Dockerfile", {"items", "issuer"}),
-        (".dockerignore", {"items", "issuer"}),
+        ("requirements/auth.txt", {"auth"}),
+        ("services/common/app.py", {"items", "auth"}),
+        ("services/Dockerfile", {"items", "auth"}),
+        (".dockerignore", {"items", "auth"}),
         ("README.md", set()),
         ("services/items/__pycache__/router.cpython-313.pyc", set()),
     ],

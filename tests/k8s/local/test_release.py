@@ -18,7 +18,7 @@ from k8s.node.processes import alive
 from tests.k8s.local.conftest import Programs
 
 CLUSTER = Cluster("context", "", registry="r:5000", context="team")
-TAGS = {"items": "abc", "issuer": "def"}
+TAGS = {"items": "abc", "auth": "def"}
 HELM, KUBECTL = "helm --kube-context=team", "kubectl --context=team"
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
 
@@ -247,5 +247,13 @@ def test_pods_that_are_done_or_on_their_way_out_are_not_waited_for(tools: Progra
     leaving = {"metadata": {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"phase": "Running"}}
     done = {"metadata": {"name": "job"}, "status": {"phase": "Succeeded"}}
     tools.answer(f"{KUBECTL} -n slipway get pods", json.dumps({"items": [leaving, done]}))
+
+    assert diagnosis.pending(CLUSTER, "slipway") == []
+
+
+def test_a_run_by_the_clock_that_failed_leaves_the_release_in_order(tools: Programs) -> None:
+    labels = {"app.kubernetes.io/component": "auth-cron"}
+    failed = {"metadata": {"name": "auth-keys-1", "labels": labels}, "status": {"phase": "Failed"}}
+    tools.answer(f"{KUBECTL} -n slipway get pods", json.dumps({"items": [failed]}))
 
     assert diagnosis.pending(CLUSTER, "slipway") == []

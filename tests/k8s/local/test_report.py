@@ -38,10 +38,11 @@ def test_every_line_trusts_the_local_ca_and_fails_loudly(line: str) -> None:
     assert not {"-k", "--insecure"} & set(words)
 
 
-def test_a_token_is_asked_for_with_both_scopes() -> None:
+def test_a_token_is_asked_for_by_the_client_of_the_file_so_that_no_secret_is_on_a_command_line() -> None:
     words = curl(report.token_command(CA))
 
-    assert "scope=items:read items:write" in words
+    assert words[words.index("-K") + 1] == str(paths.client())
+    assert "-u" not in words
     assert words[-1] == "https://slipway.localhost:8443/oauth2/token"
 
 

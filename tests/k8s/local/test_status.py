@@ -18,7 +18,7 @@ def kind(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Programs:
     programs.answer(f"{names('kubectl')} -n slipway get pods,", "pod/items-1 1/1 Running")
     programs.answer(f"{names('kubectl')} -n slipway get pods -o", json.dumps({"items": []}))
     programs.answer(f"{names('helm')} status", json.dumps({"info": {"status": "deployed"}}))
-    monkeypatch.setattr(edge, "_ask", lambda path: edge.PROBES[path])
+    monkeypatch.setattr(edge, "ask", lambda path: edge.PROBES[path])
     monkeypatch.setattr("sys.argv", ["k8s.local", "status"])
     return programs
 
@@ -53,7 +53,7 @@ def test_a_release_that_failed_is_told(kind: Programs, capsys: pytest.CaptureFix
 def test_an_edge_that_answers_otherwise_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(edge, "_ask", lambda _: "503")
+    monkeypatch.setattr(edge, "ask", lambda _: "503")
 
     assert command_line.main() == 1
     assert "/v1/items answers 503" in capsys.readouterr().err
