@@ -24,6 +24,10 @@ down: ## Remove all that `make up` made; DATA=keep keeps rows, keys and Secrets 
 status: ## What runs, and whether it is healthy
 	@$(PYTHON) -m k8s.local status
 
+.PHONY: token
+token: ## Sign in with a browser and print the access token: TOKEN=$$(make -s token)
+	@$(PYTHON) -m k8s.local token
+
 .PHONY: run
 run: install packages docs-ui ## The services as plain processes with reload, on a Postgres and Redis of their own: no cluster
 	@$(BIN)/python -m tests.support.run

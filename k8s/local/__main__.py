@@ -7,7 +7,7 @@ import signal
 import sys
 from types import FrameType
 
-from k8s.local import dev, forward, status
+from k8s.local import dev, forward, sign_in, status
 from k8s.local.down import down
 from k8s.local.lock import exclusive
 from k8s.local.push import push
@@ -46,6 +46,8 @@ def _run(arguments: argparse.Namespace) -> None:
                 down(keep_data=arguments.keep_data, progress=printer())
         case "status":
             status.status()
+        case "token":
+            print(sign_in.token(sign_in.tell))
         case "push":
             with exclusive("push"):
                 push(arguments.registry, arguments.tag, printer())
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("up", help="a Kubernetes on this machine with Slipway on it")
     commands.add_parser("down", help="take it away").add_argument("--keep-data", action="store_true")
     commands.add_parser("status", help="what is there")
+    commands.add_parser("token", help="a person signs in with a browser; their access token is printed")
     developing = commands.add_parser("dev", help="Skaffold: edits reach the pods as you save")
     developing.add_argument("verb", nargs="?", default="dev", choices=["dev", "run"])
     pushing = commands.add_parser("push", help="build and push the images for any cluster")

@@ -15,6 +15,7 @@ from k8s.node.progress import Progress
 
 FORWARDER = "forwarder"
 START_SECONDS, ANSWER_SECONDS = 10, 60
+OK = 200
 PROBES = {"/.well-known/jwks.json": "200", "/v1/items": "401"}
 """By path what the platform answers to somebody without a token: each service that the last screen speaks of."""
 
@@ -70,7 +71,15 @@ def complaint() -> str:
 
 
 def ask(path: str, *, form: Mapping[str, str] | None = None, basic: str = "") -> str:
-    """The status of a GET, or with a form of a POST, or in words why there is none."""
+    """The status of the answer, or in words why there is none."""
+    try:
+        return str(send(path, form=form, basic=basic)[0])
+    except LocalError as error:
+        return str(error)
+
+
+def send(path: str, *, form: Mapping[str, str] | None = None, basic: str = "") -> tuple[int, bytes]:
+    """Status and body of a GET, or with a form of a POST. Raises LocalError when there is no answer."""
     method, body = ("GET", None) if form is None else ("POST", urlencode(form))
     headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
     if basic:
@@ -82,9 +91,10 @@ def ask(path: str, *, form: Mapping[str, str] | None = None, basic: str = "") ->
             connection = http.client.HTTPSConnection(paths.HOST, paths.HTTPS_PORT)
             connection.sock = context.wrap_socket(plain, server_hostname=paths.HOST)
             connection.request(method, path, body, headers)
-            return str(connection.getresponse().status)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
-        return str(error)
+        raise LocalError(str(error)) from error
 
 
 def _wait_until_listening() -> None:

@@ -1,7 +1,7 @@
 """`make up`: from whatever is there to Slipway answering on this machine; seconds when nothing changed."""
 
 from k8s.local import cluster as clusters
-from k8s.local import edge, images, kind, paths, release, report
+from k8s.local import credentials, edge, images, kind, paths, release, report
 from k8s.local.cluster import Cluster
 from k8s.local.steps import step
 from k8s.node import cluster as node
@@ -20,6 +20,7 @@ def up(progress: Progress) -> None:
     with step(progress, "edge", f"edge: {paths.ORIGIN}"):
         edge.open_way(cluster, progress)
         edge.wait_until_answers()
+        credentials.ensure(cluster)
     print(report.text(cluster.provider, cluster.why, kubectl_line(cluster)), flush=True)
 
 
