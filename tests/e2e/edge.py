@@ -8,6 +8,9 @@ from k8s.local import paths
 
 PROBLEM = "application/problem+json"
 
+Machine = tuple[str, str]
+"""Id and secret of a client, in the order of HTTP's Basic authentication."""
+
 
 def client(host: str = paths.HOST, *, context: ssl.SSLContext | None = None) -> httpx2.Client:
     """A client of `https://host:8443`, reached at loopback whatever resolves that name.
@@ -29,11 +32,15 @@ def client(host: str = paths.HOST, *, context: ssl.SSLContext | None = None) -> 
     )
 
 
-def sign_in(edge: httpx2.Client, subject: str = "alice", scope: str = "items:read items:write") -> httpx2.Client:
-    """The same client, from now on with a token of the development issuer."""
-    form = {"grant_type": "client_credentials", "client_id": subject, "scope": scope}
-    answer = edge.post("/oauth2/token", data=form).raise_for_status()
-    edge.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+def token(edge: httpx2.Client, machine: Machine) -> str:
+    """An access token for the machine, from whatever the client leads to."""
+    answer = edge.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=machine).raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+def sign_in(edge: httpx2.Client, machine: Machine) -> httpx2.Client:
+    """The same client, from now on with a token."""
+    edge.headers["Authorization"] = f"Bearer {token(edge, machine)}"
     return edge
 
 

@@ -13,15 +13,23 @@ pytestmark = pytest.mark.e2e
 
 Pair = tuple[str, str, int]
 
-OPEN: list[Pair] = [("items", "postgres", 5432), ("items", "cache", 6379), ("items", "auth", 8000)]
+OPEN: list[Pair] = [
+    ("items", "postgres", 5432),
+    ("items", "cache", 6379),
+    ("items", "state", 6379),
+    ("items", "auth", 8000),
+    ("auth", "postgres", 5432),
+    ("auth", "state", 6379),
+]
 SHUT: list[Pair] = [
     ("stranger", "postgres", 5432),
     ("stranger", "items", 8000),
     ("stranger", "items", 9000),
     ("stranger", "cache", 6379),
-    ("auth", "postgres", 5432),
+    ("stranger", "state", 6379),
+    ("stranger", "auth", 8000),
+    ("auth", "cache", 6379),
     ("auth", "items", 8000),
-    ("items", "state", 6379),
     ("items", "auth", 9000),
     ("items", "kubernetes", 443),
 ]

@@ -17,11 +17,22 @@ from tests.e2e.namespaces import MakeNamespace
 from tests.e2e.pods import directly, start
 from tests.e2e.releases import Release
 from tests.e2e.waiting import report
+from tests.support.tokens import Issuer
 
 pytestmark = pytest.mark.e2e
 
 PUSH_SECONDS, INSTALL_SECONDS = 600, 300
-AUDIENCE, PROVIDER = "slipway", "identity-provider"
+PROVIDER = "identity-provider"
+SERVE = """
+import http.server, os
+class Keys(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(os.environ["KEYS"].encode())
+http.server.ThreadingHTTPServer(("", 8000), Keys).serve_forever()
+"""
 
 
 def test_the_printed_line_installs_the_pushed_images_on_another_cluster(
@@ -34,18 +45,17 @@ def test_the_printed_line_installs_the_pushed_images_on_another_cluster(
     release = Release(kube, namespace, paths.RELEASE, f"{namespace}.localhost")
 
     line = push(registry, tag)
-    provider = start_identity_provider(kube, namespace, f"{registry}/slipway/issuer:{tag}", release.host)
+    provider = Issuer(issuer=f"https://{release.host}")
+    publish_keys(kube, namespace, f"{registry}/slipway/items:{tag}", provider)
     values = tmp_path / "ours.json"
     values.write_text(json.dumps(our_values(release.host, namespace)))
     install(kube, [*line, "--values", str(values)], namespace)
 
     items = release.pod("items")
     assert items["spec"]["containers"][0]["image"] == f"{registry}/slipway/items:{tag}"
-    with directly(kube, provider, 8000) as issuer, directly(kube, items, 8000) as client:
+    with directly(kube, items, 8000) as client:
         assert client.get("/v1/items").status_code == 401
-        edge.sign_in(issuer)
-        client.headers["Authorization"] = issuer.headers["Authorization"]
-        assert client.post("/v1/items", json=edge.make_item()).status_code == 201
+        assert client.post("/v1/items", json=edge.make_item(), headers=provider.headers()).status_code == 201
 
 
 def push(registry: str, tag: str) -> list[str]:
@@ -72,13 +82,13 @@ def install(kube: Kube, line: list[str], namespace: str) -> None:
     assert result.returncode == 0, f"{result.stderr}\n{report(kube, namespace)}"
 
 
-def start_identity_provider(kube: Kube, namespace: str, image: str, host: str) -> Object:
-    """Somebody's identity provider: the development issuer as a pod and a Service that are no part of the release."""
-    environment = {"ENVIRONMENT": "development", "ISSUER": f"https://{host}", "AUDIENCE": AUDIENCE}
+def publish_keys(kube: Kube, namespace: str, image: str, provider: Issuer) -> Object:
+    """Somebody's identity provider: its keys, served by a pod and a Service that are no part of the release."""
     metadata = {"name": PROVIDER, "namespace": namespace}
     spec = {"selector": {"app.kubernetes.io/name": PROVIDER}, "ports": [{"port": 8000}]}
     kube.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    return start(kube, namespace, PROVIDER, image, args=["serve"], environment=environment)
+    keys = {"KEYS": json.dumps(provider.jwks())}
+    return start(kube, namespace, PROVIDER, image, command=["python", "-c", SERVE], environment=keys)
 
 
 def our_values(host: str, namespace: str) -> dict[str, Any]:
@@ -88,16 +98,16 @@ def our_values(host: str, namespace: str) -> dict[str, Any]:
         "origin": f"https://{host}",
         "tokens": {
             "issuer": f"https://{host}",
-            "audience": AUDIENCE,
             "jwksUrl": f"http://{PROVIDER}.{namespace}.svc:8000/.well-known/jwks.json",
             "peers": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": PROVIDER}}}],
         },
         "global": {"image": {"pullSecrets": []}},
         "services": {
+            "auth": None,
             "items": {
                 "autoscaling": {"minReplicas": 1, "maxReplicas": 2},
                 "resources": small,
-            }
+            },
         },
         "ingress": {"annotations": {"cert-manager.io/cluster-issuer": ""}, "tls": {"secretName": paths.TLS_SECRET}},
         "postgres": {
@@ -106,5 +116,6 @@ def our_values(host: str, namespace: str) -> dict[str, Any]:
             "storage": {"size": "1Gi"},
         },
         "cache": {"maxMemory": "64mb", "resources": small},
+        "mail": {"mailer": "none"},
         "state": {"maxMemory": "64mb", "resources": small, "storage": {"size": "256Mi"}},
     }

@@ -56,7 +56,7 @@ def test_every_template_of_the_release_is_admitted(platform: Release) -> None:
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_template_that_breaks_a_rule_is_refused(platform: Release, rule: str) -> None:
     found = templates(platform)
-    assert len(found) >= 7, found.keys()  # items, auth, three stores, two Jobs
+    assert len(found) >= 10, found.keys()  # items, auth, three stores, three Jobs, two CronJobs
     for name, spec in found.items():
         BROKEN[rule](spec)
 
@@ -71,8 +71,8 @@ def test_a_template_that_breaks_a_rule_is_refused(platform: Release, rule: str) 
 def templates(release: Release) -> dict[str, Object]:
     """The pod specs of everything in the release that makes pods, free to change."""
     return {
-        f"{kind} {each['metadata']['name']}": pod_spec(each["spec"])
-        for kind in ("Deployment", "StatefulSet", "Job")
+        f"{kind} {each['metadata']['name']}": pod_spec(each["spec"].get("jobTemplate", each)["spec"])
+        for kind in ("Deployment", "StatefulSet", "Job", "CronJob")
         for each in release.objects(kind)
     }
 

@@ -22,11 +22,15 @@ def test_a_changed_variable_restarts_only_the_pods_that_read_it(release: OwnRele
     """The control: the snapshot sees a restart."""
     before = snapshot(release)
 
-    with release.changed({"services": {"auth": {"env": {"TOKEN_LIFETIME_SECONDS": "1800"}}}}):
+    with release.changed({"services": {"auth": {"env": {"PASSWORD_QUEUE": "33"}}}}):
         changed = changes(before, snapshot(release))
 
-    deployment = f"Deployment {release.name}-auth"
-    assert {key for key in changed if not key.startswith("Pod")} == {deployment}
+    readers = {
+        f"Deployment {release.name}-auth",
+        f"CronJob {release.name}-auth-keys",
+        f"CronJob {release.name}-auth-clean",
+    }
+    assert {key for key in changed if not key.startswith("Pod")} == readers
     assert {key.split()[1] for key in changed if key.startswith("Pod")} == {"auth"}
 
 
@@ -43,7 +47,7 @@ def snapshot(release: OwnRelease) -> dict[str, Any]:
     }
     others = {
         f"{kind} {each['metadata']['name']}": (each["metadata"]["uid"], each["metadata"].get("generation"))
-        for kind in ("Deployment", "StatefulSet", "Job", "NetworkPolicy", "Ingress")
+        for kind in ("Deployment", "StatefulSet", "Job", "CronJob", "NetworkPolicy", "Ingress")
         for each in release.objects(kind)
     }
     assert pods
