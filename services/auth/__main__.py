@@ -1,16 +1,18 @@
-"""`python -m services.auth serve | migrate | head | keys … | audit … | clean`."""
+"""`python -m services.auth serve | migrate | head | users … | roles … | clients … | keys … | audit … | clean`."""
 
 from services.auth.audit import commands as audit
+from services.auth.clients import commands as clients
 from services.auth.keys import commands as keys
 from services.auth.main import MIGRATIONS, create_app
 from services.auth.retention import commands as retention
 from services.auth.settings import AuthSettings
+from services.auth.users import commands as users
 from services.common.process import Commands, run
 
 
 def add_commands(commands: Commands) -> None:
     """What operators and CronJobs run beside serving."""
-    for noun in (keys, audit, retention):
+    for noun in (users, clients, keys, audit, retention):
         noun.add_commands(commands)
 
 

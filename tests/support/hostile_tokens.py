@@ -12,8 +12,8 @@ from typing import Any
 
 from joserfc.jwk import RSAKey
 
-from services.issuer.tokens import new_key
 from tests.support.forger import Forger, encoded, es256, hs256, nothing, ps256, rs256, rs512
+from tests.support.tokens import new_key
 
 STRANGER = new_key()
 ANOTHER = "b70e7c4e-the-words-of-another-token"
