@@ -41,12 +41,12 @@ class RequiredScopes:
 
     def __init__(self, *scopes: str) -> None:
         """Take what is needed."""
-        self._needed = frozenset(scopes)
+        self.scopes = frozenset(scopes)
         self._words = " ".join(scopes)
 
     async def __call__(self, principal: CurrentPrincipal) -> Principal:
         """The caller, when they may."""
-        if not self._needed <= principal.scopes:
+        if not self.scopes <= principal.scopes:
             challenge = f'Bearer error="insufficient_scope", scope="{self._words}"'
             raise ForbiddenError(f"This needs the scope {self._words}", headers={"WWW-Authenticate": challenge})
         return principal
