@@ -5,6 +5,7 @@ Most are signed with the key that the service trusts, so that each is refused fo
 
 import json
 import secrets
+import string
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from typing import Any
 
 from joserfc.jwk import RSAKey
 
-from tests.support.forger import Forger, encoded, es256, hs256, nothing, ps256, rs256, rs512
+from tests.support.forger import Forger, b64, encoded, es256, hs256, nothing, ps256, rs256, rs512
 from tests.support.tokens import new_key
 
 STRANGER = new_key()
 ANOTHER = "b70e7c4e-the-words-of-another-token"
 DEEP = 2500
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"  # of base64url
 
 Forgery = Callable[[Forger], str]
 
@@ -54,11 +56,16 @@ def _parts(change: Callable[[list[str]], str]) -> Forgery:
     return lambda forger: change(forger.token().split("."))
 
 
-def _other_last_bits(parts: list[str]) -> str:
-    """The same bytes to a careless decoder: 342 characters hold four bits more than a signature of 256 bytes."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    last = alphabet[alphabet.index(parts[2][-1]) ^ 1]
-    return ".".join([*parts[:2], parts[2][:-1] + last])
+def _other_last_bits(part: str) -> str:
+    """The same bytes to a careless decoder: of the last of 342 characters, say, four bits mean nothing."""
+    return part[:-1] + ALPHABET[ALPHABET.index(part[-1]) ^ 1]
+
+
+def _signed_other_last_bits(forger: Forger) -> str:
+    claims = forger.text()
+    claims += b" " * (-len(claims) % 3 + 1)  # so that there are such bits
+    signed = f"{encoded(forger.header())}.{_other_last_bits(encoded(claims))}"
+    return f"{signed}.{b64(rs256(forger.key)(signed.encode()))}"
 
 
 def _of_another(forger: Forger) -> str:
@@ -213,7 +220,8 @@ TOKENS: dict[str, Forgery] = {
     "the signature of another token": _of_another,
     "claims changed after signing": _changed_after_signing,
     "padding": _parts(lambda parts: ".".join([*parts[:2], f"{parts[2]}=="])),
-    "other last bits in the signature": _parts(_other_last_bits),
+    "other last bits in the signature": _parts(lambda parts: ".".join([*parts[:2], _other_last_bits(parts[2])])),
+    "other last bits in claims that were signed so": _signed_other_last_bits,
     "a character in the signature that decoders skip": _parts(lambda parts: ".".join([*parts[:2], f"{parts[2]}!"])),
     "a space inside": _parts(lambda parts: f"{parts[0]}.{parts[1]}. {parts[2]}"),
     "one part": _parts(lambda parts: parts[1]),

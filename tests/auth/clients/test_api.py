@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from services.auth.revocations.publisher import Publisher
 from tests.auth.clients.conftest import CALLBACK, EVERYTHING, MACHINE, WEB, Caller, Database, MakeCaller, some_id
 
 ANY_ID = "anything"
@@ -235,6 +236,19 @@ async def test_what_takes_rights_away_is_felt_by_tokens_within_a_second(
     assert (await token(client, created, "users:read")).status_code in (400, 401)
     assert database.revocations(created["id"]) == 1
     assert len(database.events(created["id"])) == 2
+
+
+@pytest.mark.parametrize("action", ["disable", "secret", "delete"])
+async def test_the_publisher_is_woken_once_when_all_can_see_what_was_revoked(
+    admin: Caller, database: Database, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    created = await admin.create(**MACHINE)
+    seen: list[int] = []
+    monkeypatch.setattr(Publisher, "wake", lambda _: seen.append(database.revocations(created["id"])))
+
+    await (admin.ask("DELETE", f"/{created['id']}") if action == "delete" else admin.post(created["id"], action))
+
+    assert seen == [1]
 
 
 async def test_what_adds_rights_or_changes_none_refuses_no_token(
