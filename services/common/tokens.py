@@ -15,7 +15,6 @@ from joserfc.jwk import RSAKey
 from prometheus_client import CollectorRegistry
 
 from services.common.exceptions import UnauthenticatedError, UnavailableError
-from services.common.following import open_revocations
 from services.common.jwks import KeysAwayError, open_keys
 from services.common.revocations import MAX_TOKEN_SECONDS, Presented, Revocations
 from services.common.settings import TokenSettings
@@ -155,6 +154,8 @@ async def open_token_verifier(
         keys = await stack.enter_async_context(open_keys(settings.jwks_address, registry))
         revocations = None  # an identity provider from elsewhere tells of none
         if settings.state_url is not None:
+            from services.common.following import open_revocations  # redis: only services with state have it
+
             revocations = await stack.enter_async_context(open_revocations(settings.state_url, registry))
         yield TokenVerifier(keys, issuer=settings.issuer, audience=settings.audience, revocations=revocations)
 
