@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from services.auth.keys.ring import open_key_ring
 from services.auth.settings import AuthSettings
+from services.common.logging import configure_logging
 from services.common.postgres import open_postgres, session_maker
 from tests.auth.conftest import MakeSettings
 from tests.support.databases import execute
@@ -24,6 +25,11 @@ CALLBACK = "https://app.example/callback"
 EVERYTHING = "items:read items:write items:admin users:read users:admin users:self platform:operate"
 MACHINE: dict[str, Any] = {"name": "Robot", "scopes": ["items:read"]}
 WEB: dict[str, Any] = {"name": "Web", "redirect_uris": [CALLBACK], "scopes": ["openid", "items:read"]}
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> None:
+    configure_logging("auth", "INFO")
 
 
 @dataclass
