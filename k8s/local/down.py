@@ -15,7 +15,7 @@ from k8s.node.errors import NodeError
 from k8s.node.progress import Progress
 
 MADE = (
-    *("ca.crt", "ca.key", "edge.crt", "edge.key", "client.curl"),
+    *("ca.crt", "ca.key", "edge.crt", "edge.key", "client.curl", "administrator"),
     *("cluster.json", "forwarder.json", "kind.conf", "kind.conf.lock"),
 )
 """All that these commands write into the state folder, so that nothing else in it is ever deleted."""

@@ -45,6 +45,11 @@ def client() -> Path:
     return state() / "client.curl"
 
 
+def administrator() -> Path:
+    """E-mail and one-time password of the first administrator until they sign in; readable by its owner alone."""
+    return state() / "administrator"
+
+
 def kind_kubeconfig() -> Path:
     """Kind's own kubeconfig: the user's file is never written."""
     return state() / "kind.conf"

@@ -42,8 +42,20 @@ Create an item, and read it:
   {create_command(ca)}
   {read_command(ca)}
 
+{_people()}
 make dev: edits reach the pods as you save · make status · make down
 """
+
+
+def _people() -> str:
+    """How people come in; the administrator's file is named for as long as it is of use."""
+    said = "A token for a person, who signs in with a browser:\n  TOKEN=$(make -s token)\n"
+    if paths.administrator().exists():
+        said += (
+            f"\nThe first administrator signs in at {paths.ORIGIN}/login, once, with the password in\n"
+            f"  {paths.administrator()}\n"
+        )
+    return said
 
 
 def _curl(ca: Path) -> str:

@@ -29,6 +29,14 @@ def test_the_last_screen_names_url_ca_and_cluster_and_has_each_line() -> None:
         assert f"\n  {line(paths.ca_certificate())}\n" in screen
 
 
+def test_the_administrators_file_is_named_for_as_long_as_it_is_there() -> None:
+    assert str(paths.administrator()) not in report.text("node", "", "")
+    paths.administrator().parent.mkdir(parents=True)
+    paths.administrator().write_text("e-mail: …")
+
+    assert f"\n  {paths.administrator()}\n" in report.text("node", "", "")
+
+
 @pytest.mark.parametrize("line", [report.token_command(CA), report.create_command(CA), report.read_command(CA)])
 def test_every_line_trusts_the_local_ca_and_fails_loudly(line: str) -> None:
     words = curl(line)
