@@ -143,6 +143,22 @@ async def test_trying_tokens_is_limited_as_well(
     assert good.status_code == 429
 
 
+async def test_the_handshake_of_a_websocket_counts_as_a_request(
+    make_gateway: MakeGateway, recorder: Pod, redis_url: str
+) -> None:
+    path = new_path()
+    asked = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n".encode()
+    asked += b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    route = {"upstream": recorder.url, "limits": [per("address", 1)]}
+    async with make_gateway({path: route}, state_url=redis_url) as gateway:
+        first, second = await gateway.exchange(asked), await gateway.exchange(asked)
+
+    assert first.startswith(b"HTTP/1.1 200 ")  # the pod's, which knows no WebSockets
+    assert second.startswith(b"HTTP/1.1 429 ")
+    assert b"/problems/rate-limited" in second
+    assert b"\r\nretry-after: " in second.lower()
+
+
 async def test_limits_of_two_gateways_are_the_same(make_gateway: MakeGateway, recorder: Pod, redis_url: str) -> None:
     path = new_path()
     routes = {path: {"upstream": recorder.url, "limits": [per("address", 3)]}}
