@@ -39,6 +39,9 @@ PAUSE_SECONDS = 1.0  # `state` that failed is left alone for so long
 DEADLINE_SECONDS = 0.5  # what one question may take
 SAID_EVERY_SECONDS = 10.0
 MAX_LOCAL_ENTRIES = 50_000  # of this process' memory: whoever was counted least recently is forgotten first
+# so many ask at once, each for a millisecond; fewer than the client has connections, for it takes a want of them for a
+# Redis that is away
+TURNS = 32
 HASH_BYTES = 16
 
 log = structlog.get_logger()
@@ -53,6 +56,7 @@ class RateLimits:
         self._local = LocalLimiter(max_entries=MAX_LOCAL_ENTRIES)
         self._replicas = replicas
         self._breaker = Breaker(PAUSE_SECONDS)
+        self._turns = asyncio.Semaphore(TURNS)
         self._key = hashlib.sha256(b"slipway gateway limits" + secret.encode()).digest()
         self._metrics = metrics
         self._said_at = -SAID_EVERY_SECONDS
@@ -99,17 +103,18 @@ class RateLimits:
         return await self._local.take([quota.limit(key, self._replicas) for key, quota in keys.items()])
 
     async def _ask_state(self, limits: Sequence[Limit], limiter: Limiter) -> Decision | None:
-        if not self._breaker.permits():
-            return None
-        try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                decision = await limiter.take(limits)
-        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-            self._breaker.failed()
-            self._say(error)
-            return None
-        self._breaker.succeeded()
-        return decision
+        async with self._turns:  # waiting for one's turn says nothing about Redis, and a pause ends the queue
+            if not self._breaker.permits():
+                return None
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    decision = await limiter.take(limits)
+            except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+                self._breaker.failed()
+                self._say(error)
+                return None
+            self._breaker.succeeded()
+            return decision
 
     def _say(self, error: Exception) -> None:
         if time.monotonic() >= self._said_at + SAID_EVERY_SECONDS:

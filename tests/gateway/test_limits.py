@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from services.common.limits import Decision, Limit, Outcome
 from services.common.redis import open_redis
+from services.gateway.exceptions import TooManyRequestsError
 from services.gateway.limits import describe, open_limits
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.quotas import Quota
@@ -322,6 +323,19 @@ async def test_a_silent_state_costs_one_caller_in_a_second_its_timeout(
             elapsed = time.monotonic() - started
 
     assert 1 <= asks <= 1 + elapsed  # the first, and one more a second
+
+
+async def test_a_crowd_is_not_taken_for_an_outage(redis_url: str) -> None:
+    path = new_path()
+    [route] = parse_routes({path: {"upstream": "http://a", "limits": [per("address", 1000)], "without_state": "open"}})
+    registry = CollectorRegistry()
+
+    async with open_limits(SecretStr(redis_url), replicas=1, metrics=GatewayMetrics(registry)) as limits:
+        asked = (limits.take(route, path, None, "192.0.2.1") for _ in range(5000))
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert sum(isinstance(outcome, TooManyRequestsError) for outcome in outcomes) == 4000
+    assert registry.get_sample_value("gateway_limits_decided_total", {"by": "state"}) == 5000
 
 
 def test_the_headers_name_the_limit_that_is_nearest_to_its_end() -> None:
