@@ -12,22 +12,18 @@ A refused token counts for address and route, so that trying tokens is limited a
 stands in a key: keys hold a keyed hash of it.
 """
 
-import asyncio
 import hashlib
-import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from services.common.addresses import home
-from services.common.breaker import Breaker
-from services.common.limits import Decision, Limit, Limiter, LocalLimiter, Outcome
+from services.common.limits import Decision, Limit, LocalLimiter, Outcome
 from services.common.redis import open_redis
+from services.common.state_limits import StateLimits
 from services.common.tokens import Principal
 from services.gateway.exceptions import TooManyRequestsError, UncountedError
 from services.gateway.headers import Header
@@ -35,16 +31,8 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.quotas import Quota
 from services.gateway.routes import Route
 
-PAUSE_SECONDS = 1.0  # `state` that failed is left alone for so long
-DEADLINE_SECONDS = 0.5  # what one question may take
-SAID_EVERY_SECONDS = 10.0
 MAX_LOCAL_ENTRIES = 50_000  # of this process' memory: whoever was counted least recently is forgotten first
-# so many ask at once, each for a millisecond; fewer than the client has connections, for it takes a want of them for a
-# Redis that is away
-TURNS = 32
 HASH_BYTES = 16
-
-log = structlog.get_logger()
 
 
 class RateLimits:
@@ -52,14 +40,11 @@ class RateLimits:
 
     def __init__(self, redis: Redis | None, *, secret: str, replicas: int, metrics: GatewayMetrics) -> None:
         """Take the client (None: always by itself), what keys are hashed with, and among how many it shares."""
-        self._limiter = None if redis is None else Limiter(redis, "gateway")
+        self._state = None if redis is None else StateLimits(redis, "gateway")
         self._local = LocalLimiter(max_entries=MAX_LOCAL_ENTRIES)
         self._replicas = replicas
-        self._breaker = Breaker(PAUSE_SECONDS)
-        self._turns = asyncio.Semaphore(TURNS)
         self._key = hashlib.sha256(b"slipway gateway limits" + secret.encode()).digest()
         self._metrics = metrics
-        self._said_at = -SAID_EVERY_SECONDS
 
     async def take(self, route: Route, path: str, principal: Principal | None, address: str | None) -> list[Header]:
         """Spend one request; returns the headers that tell of it. Raises TooManyRequestsError, UncountedError."""
@@ -90,8 +75,8 @@ class RateLimits:
 
     async def _decide(self, route: Route, keys: dict[str, Quota]) -> Decision | None:
         """What the limits say; None when everything passes. Raises UncountedError."""
-        if self._limiter is not None:
-            decision = await self._ask_state([quota.limit(key, 1) for key, quota in keys.items()], self._limiter)
+        if self._state is not None:
+            decision = await self._state.decide([quota.limit(key, 1) for key, quota in keys.items()])
             if decision is not None:
                 self._metrics.limits_decided.labels("state").inc()
                 return decision
@@ -101,25 +86,6 @@ class RateLimits:
         if route.without_state == "open":
             return None
         return await self._local.take([quota.limit(key, self._replicas) for key, quota in keys.items()])
-
-    async def _ask_state(self, limits: Sequence[Limit], limiter: Limiter) -> Decision | None:
-        async with self._turns:  # waiting for one's turn says nothing about Redis, and a pause ends the queue
-            if not self._breaker.permits():
-                return None
-            try:
-                async with asyncio.timeout(DEADLINE_SECONDS):
-                    decision = await limiter.take(limits)
-            except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-                self._breaker.failed()
-                self._say(error)
-                return None
-            self._breaker.succeeded()
-            return decision
-
-    def _say(self, error: Exception) -> None:
-        if time.monotonic() >= self._said_at + SAID_EVERY_SECONDS:
-            self._said_at = time.monotonic()
-            log.warning("limits_decided_without_state", error=type(error).__name__)
 
 
 def describe(decided: Iterable[tuple[Quota, Outcome]]) -> list[Header]:

@@ -1,22 +1,19 @@
 """Limits by principal, address and route: told in headers, refused with 429, and with a stated answer without state."""
 
 import asyncio
-import time
+import os
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
 import pytest
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from services.common.limits import Decision, Limit, Outcome
+from services.common.limits import Limit, Outcome
 from services.common.redis import open_redis
-from services.gateway.exceptions import TooManyRequestsError
-from services.gateway.limits import describe, open_limits
-from services.gateway.metrics import GatewayMetrics
+from services.gateway.limits import describe
 from services.gateway.quotas import Quota
 from services.gateway.routes import parse_routes
 from tests.gateway.conftest import Gateway, MakeGateway, Pod, answering, pod
@@ -45,6 +42,8 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 @pytest.fixture
 def own_redis() -> Iterator[Server]:
     """A Redis that a test may stop; it keeps an append-only file, as `state` does."""
+    if "TEST_REDIS_URL" in os.environ:
+        pytest.skip("servers are given, and there may be no program to start one of the test's own")
     with redis_server("--appendonly", "yes", "--appendfsync", "always") as server:
         yield server
 
@@ -297,45 +296,6 @@ async def test_other_limits_than_those_of_the_routes_are_not_asked(
         assert (answer.status_code, missing.status_code) == (200, 404)
         assert "ratelimit-policy" not in answer.headers
         assert sum(gateway.sample("gateway_limits_decided_total", by=by) for by in ("state", "local")) == 0
-
-
-async def test_a_silent_state_costs_one_caller_in_a_second_its_timeout(
-    own_redis: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [route] = parse_routes({"/v1/a": {"upstream": "http://a", "limits": [per("address", 1)], "without_state": "open"}})
-    metrics = GatewayMetrics(CollectorRegistry())
-    asks = 0
-
-    async with open_limits(SecretStr(own_redis.url), replicas=1, metrics=metrics) as limits:
-        assert limits._limiter is not None
-        take = limits._limiter.take
-
-        async def counted(limits: Sequence[Limit]) -> Decision:
-            nonlocal asks
-            asks += 1
-            return await take(limits)
-
-        monkeypatch.setattr(limits._limiter, "take", counted)
-        with own_redis.paused():
-            started = time.monotonic()
-            for _ in range(50):
-                await limits.take(route, "/v1/a", None, "192.0.2.1")
-            elapsed = time.monotonic() - started
-
-    assert 1 <= asks <= 1 + elapsed  # the first, and one more a second
-
-
-async def test_a_crowd_is_not_taken_for_an_outage(redis_url: str) -> None:
-    path = new_path()
-    [route] = parse_routes({path: {"upstream": "http://a", "limits": [per("address", 1000)], "without_state": "open"}})
-    registry = CollectorRegistry()
-
-    async with open_limits(SecretStr(redis_url), replicas=1, metrics=GatewayMetrics(registry)) as limits:
-        asked = (limits.take(route, path, None, "192.0.2.1") for _ in range(5000))
-        outcomes = await asyncio.gather(*asked, return_exceptions=True)
-
-    assert sum(isinstance(outcome, TooManyRequestsError) for outcome in outcomes) == 4000
-    assert registry.get_sample_value("gateway_limits_decided_total", {"by": "state"}) == 5000
 
 
 def test_the_headers_name_the_limit_that_is_nearest_to_its_end() -> None:

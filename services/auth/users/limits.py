@@ -12,30 +12,21 @@ and logged at most every ten seconds; one request a second finds out whether `st
 No e-mail, address or client id stands in a key or in a line of the log: keys hold an HMAC of it.
 """
 
-import asyncio
 import hashlib
 import hmac
-import time
 from collections.abc import Sequence
 from uuid import UUID
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from services.auth.settings import AuthSettings
 from services.auth.users.exceptions import TooManyAttemptsError
 from services.common.addresses import home
-from services.common.breaker import Breaker
-from services.common.limits import Decision, Limit, Limiter, LocalLimiter
-
-log = structlog.get_logger()
+from services.common.limits import Decision, Limit, LocalLimiter
+from services.common.state_limits import StateLimits
 
 MINUTE, HOUR = 60, 3600
-PAUSE_SECONDS = 1.0  # `state` that failed is left alone for so long
-DEADLINE_SECONDS = 0.5  # what one question may take
-SAID_EVERY_SECONDS = 10.0
 KEY_DIGITS = 32
 TOLD_OVERALL = 60  # refusals a minute that the audit log hears of
 
@@ -44,11 +35,9 @@ class SignInLimits:
     """Raises TooManyAttemptsError (429, Retry-After) once there was too much of something."""
 
     def __init__(self, redis: Redis, settings: AuthSettings, registry: CollectorRegistry) -> None:
-        self._limiter = Limiter(redis, "auth")
+        self._state = StateLimits(redis, "auth")
         self._settings = settings
         self._local = LocalLimiter(max_entries=10 * settings.sign_in_overall)
-        self._breaker = Breaker(PAUSE_SECONDS)
-        self._said_at = -SAID_EVERY_SECONDS
         self._key = hashlib.sha256(b"slipway limits" + settings.token_key.get_secret_value().encode()).digest()
         self._decided = Counter(
             "limits_decided_total", "Limits asked, by who decided; local: `state` was away", ["by"], registry=registry
@@ -126,24 +115,12 @@ class SignInLimits:
         self._raise(await self._decide(limits, spend=True))
 
     async def _decide(self, limits: Sequence[Limit], *, spend: bool) -> Decision:
-        if self._breaker.permits():
-            try:
-                async with asyncio.timeout(DEADLINE_SECONDS):
-                    decision = await (self._limiter.take(limits) if spend else self._limiter.look(limits))
-            except (RedisError, TimeoutError) as error:
-                self._breaker.failed()
-                self._say(error)
-            else:
-                self._breaker.succeeded()
-                self._decided.labels("state").inc()
-                return decision
+        decision = await self._state.decide(limits, spend=spend)
+        if decision is not None:
+            self._decided.labels("state").inc()
+            return decision
         self._decided.labels("local").inc()
         return await (self._local.take(limits) if spend else self._local.look(limits))
-
-    def _say(self, error: Exception) -> None:
-        if time.monotonic() >= self._said_at + SAID_EVERY_SECONDS:
-            self._said_at = time.monotonic()
-            log.warning("limits_decided_locally", error=type(error).__name__)
 
     def _raise(self, decision: Decision) -> None:
         for outcome in decision.refused:

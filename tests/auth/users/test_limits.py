@@ -17,6 +17,7 @@ from services.auth.settings import AuthSettings
 from services.auth.users import limits as module
 from services.auth.users.exceptions import TooManyAttemptsError
 from services.auth.users.limits import SignInLimits
+from services.common import state_limits
 from services.common.limits import Decision, Limit
 from services.common.logging import configure_logging
 from services.common.redis import open_redis
@@ -273,7 +274,7 @@ async def test_while_state_is_away_a_replica_limits_by_itself_with_the_same_numb
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    monkeypatch.setattr(own_limits._breaker, "_pause", 1000.0)
+    monkeypatch.setattr(own_limits._state.breaker, "_pause", 1000.0)
     email, address, person = new_email(), new_address(), uuid.uuid4()
 
     async with away(own_redis, how):
@@ -311,7 +312,7 @@ class Counted:
     """Counts how often the real one was asked."""
 
     def __init__(self, limits: SignInLimits) -> None:
-        self._real = limits._limiter
+        self._real = limits._state.limiter
         self.asked = 0
 
     async def take(self, limits: Sequence[Limit]) -> Decision:
@@ -322,11 +323,11 @@ class Counted:
 async def test_one_attempt_finds_out_that_state_is_silent_and_the_others_do_not_wait(
     own_redis: Server, settings: AuthSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 1000.0)
+    monkeypatch.setattr(state_limits, "PAUSE_SECONDS", 1000.0)
     async with open_redis(SecretStr(own_redis.url)) as client:
         limits = SignInLimits(client, settings, CollectorRegistry())
         counted = Counted(limits)
-        monkeypatch.setattr(limits, "_limiter", counted)
+        monkeypatch.setattr(limits._state, "limiter", counted)
         with own_redis.paused():
             await limits.check(new_email(), None)
             assert await allowed([limits.check(new_email(), new_address()) for _ in range(20)]) == 20
@@ -337,8 +338,8 @@ async def test_one_attempt_finds_out_that_state_is_silent_and_the_others_do_not_
 async def test_that_state_is_away_is_said_once_and_not_for_whom(
     own_redis: Server, own_limits: SignInLimits, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SAID_EVERY_SECONDS", 1000.0)
-    monkeypatch.setattr(own_limits, "_said_at", -1000.0)
+    monkeypatch.setattr(state_limits, "SAID_EVERY_SECONDS", 1000.0)
+    monkeypatch.setattr(own_limits._state, "_said_at", -1000.0)
     configure_logging("auth", "INFO")
     capsys.readouterr()
     email, address = new_email(), new_address()
@@ -348,6 +349,6 @@ async def test_that_state_is_away_is_said_once_and_not_for_whom(
 
     out = capsys.readouterr().out
     [line] = [json.loads(line) for line in out.splitlines()]
-    assert (line["event"], line["level"]) == ("limits_decided_locally", "warning")
+    assert (line["event"], line["level"]) == ("limits_decided_without_state", "warning")
     assert email not in out
     assert address not in out
