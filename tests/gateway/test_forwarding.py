@@ -40,7 +40,7 @@ async def test_head_is_head_and_has_no_content(gateway: Gateway) -> None:
 
 
 async def test_an_unknown_path_is_404_here(gateway: Gateway) -> None:
-    for path in ("/", "/v1", "/v1/echoes", "/V1/echo"):
+    for path in ("/v2", "/v1", "/v1/echoes", "/V1/echo"):
         answer = await gateway.client.get(path)
 
         assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
