@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
+from starlette.middleware import Middleware
 
 from services.auth.audit.router import router as audit_router
 from services.auth.audit.sealing import open_sealing
@@ -16,6 +17,8 @@ from services.auth.keys.router import router as keys_router
 from services.auth.oauth.router import discovery as discovery_router
 from services.auth.oauth.router import router as oauth_router
 from services.auth.oauth.tokens import Tokens
+from services.auth.pages.errors import PageOfLastResort, add_page_errors
+from services.auth.pages.router import router as pages_router
 from services.auth.retention.gauges import open_maintenance_gauges
 from services.auth.revocations.publisher import Publisher, open_publisher
 from services.auth.sealing import Sealer
@@ -92,5 +95,8 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
 
     # me before users, or it would be somebody's id
     accounts = [me_router, users_router, roles_router, clients_router]
-    routers = [keys_router, discovery_router, oauth_router, *accounts, audit_router]
-    return create_service(settings, title="Slipway auth", routers=routers, lifespan=lifespan)
+    routers = [keys_router, discovery_router, oauth_router, *accounts, audit_router, pages_router]
+    inner = [Middleware(PageOfLastResort)]
+    app = create_service(settings, title="Slipway auth", routers=routers, lifespan=lifespan, inner=inner)
+    add_page_errors(app)
+    return app

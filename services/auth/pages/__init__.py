@@ -1,0 +1,1 @@
+"""What people see of auth in a browser: plain forms, no script."""
