@@ -1,11 +1,11 @@
 """What a browser keeps between two pages, and cannot read or change."""
 
 import base64
+import time
 
 import pytest
 from starlette.responses import Response
 
-from services.auth.pages import cookies
 from services.auth.pages.continuing import MOST
 from services.auth.pages.cookies import LIFETIME_SECONDS, MOST_BYTES, STEP, Purpose, Steps, set_step
 from services.auth.users.models import EMAIL_MAX
@@ -49,7 +49,7 @@ def test_what_was_never_sealed_is_nothing(steps: Steps, value: str) -> None:
 
 def test_it_lasts_a_quarter_of_an_hour(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1_800_000_000.0
-    monkeypatch.setattr(cookies.time, "time", lambda: clock)
+    monkeypatch.setattr(time, "time", lambda: clock)
     sealed = steps.seal(Purpose.RESET, VALUES)
 
     clock += LIFETIME_SECONDS - 1
