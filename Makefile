@@ -99,7 +99,7 @@ services/gateway/swagger-ui/.fetched: $(UI_LOCK)
 	mkdir -p $(@D); cd "$$folder/node_modules/swagger-ui-dist"; cp $(UI_FILES) $(CURDIR)/$(@D)/; touch $(CURDIR)/$@
 
 .PHONY: packages
-packages: ## What the tests need beside Python: Postgres, Redis and two versions of Helm, when missing
+packages: ## What the tests need beside Python: Postgres, Redis, Chromium and two versions of Helm, when missing
 	@$(PYTHON) -m k8s.node prepare-tests
 
 .PHONY: tools

@@ -37,6 +37,7 @@ FOR_IMAGES: Mapping[str, Proof] = {
     "python3-pip": Path("/usr/lib/python3/dist-packages/pip"),  # downloads the edge's wheel
 }
 FOR_TESTS: Mapping[str, Proof] = {
+    "chromium": "chromium",
     "postgresql": Path("/usr/lib/postgresql"),
     "redis-server": "redis-server",
     "openssl": "openssl",

@@ -228,6 +228,13 @@ def test_missing_packages_are_found_by_program_and_by_file(tmp_path: Path) -> No
     assert packages.missing(wanted) == ["nothing", "more"]
 
 
+def test_what_the_tests_need_is_missing_without_chromium(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, **_: None if name == "chromium" else f"/usr/bin/{name}")
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+
+    assert packages.missing(packages.FOR_TESTS) == ["chromium"]
+
+
 def test_missing_packages_without_root_name_the_command_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda name, **_: "/usr/bin/apt-get" if name == "apt-get" else None)
