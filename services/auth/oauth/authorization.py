@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from authlib.oauth2.rfc6749 import AccessDeniedError, OAuth2Error  # type: ignore[import-untyped]
 
 from services.auth.audit.record import Origin
+from services.auth.clients.models import Client
+from services.auth.oauth.checks import find_target
 from services.auth.oauth.code_grant import CodeGrant
 from services.auth.oauth.marker import Marker
 from services.auth.oauth.pkce import S256
@@ -56,6 +58,10 @@ class AuthorizationService:
             self._session, lambda repository: self._grant(repository, parameters, user_session, scopes)
         )
 
+    async def target(self, parameters: Parameters) -> tuple[Client, str]:
+        """The client of a request, and the address that its answer will go to: both are registered."""
+        return await in_transaction(self._session, lambda repository: self._target(repository, parameters))
+
     async def deny(self, parameters: Parameters) -> Redirect:
         """The person says no."""
         return await in_transaction(self._session, lambda repository: self._deny(repository, parameters))
@@ -79,6 +85,10 @@ class AuthorizationService:
             return step.sign_in(user_session) or step.consented(scopes)
         except OAuth2Error as error:
             return step.refuse(error)
+
+    def _target(self, repository: OAuthRepository, parameters: Parameters) -> tuple[Client, str]:
+        client, redirect_uri = find_target(self._server(repository), parameters)
+        return client.row, redirect_uri
 
     def _deny(self, repository: OAuthRepository, parameters: Parameters) -> Redirect:
         return Step(self._server(repository), self._marker, parameters).refuse(AccessDeniedError())

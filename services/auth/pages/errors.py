@@ -102,8 +102,23 @@ class FormAgain(Response):
         self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have the page's own endpoint answer; the connection that the form's has used is given back by now."""
-        await self._router(_get(scope, self._path, refusal=self._refusal), receive, send)
+        """Have the page's own endpoint answer; the connection that the form's has used is given back by now.
+
+        A page that is not for now, because of what it needs or who is signed in, gives way to one of the error alone.
+        """
+        given_way = False
+
+        async def send_again(message: Message) -> None:
+            nonlocal given_way
+            if message["type"] == "http.response.start":
+                given_way = message["status"] != self._refusal.status
+            if not given_way:
+                await send(message)
+
+        await self._router(_get(scope, self._path, refusal=self._refusal), receive, send_again)
+        if given_way:
+            page = error_page(scope, self._refusal.status, sentence=self._refusal.sentence)
+            await page(scope, receive, send)
 
 
 def _get(scope: Scope, path: str, **state: object) -> Scope:

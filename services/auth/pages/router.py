@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.auth.pages import assets
+from services.auth.pages import account, assets, consent, factor, reset, sign_in, sign_out, sign_up
 
 router = APIRouter(tags=["pages"])
-for part in (assets,):
+for part in (assets, sign_in, sign_up, reset, consent, sign_out, account, factor):
     router.include_router(part.router)
