@@ -27,9 +27,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def app_client(app: ASGIApp, **options: object) -> AsyncGenerator[httpx2.AsyncClient]:
+async def app_client(app: ASGIApp, *, port: int = 0, **options: object) -> AsyncGenerator[httpx2.AsyncClient]:
     """The app with its lifespan running behind a real uvicorn socket; yields a client for it."""
-    listener = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", port)
     registry = app.state.registry if isinstance(app, FastAPI) else CollectorRegistry()
     config = server_config(app, registry=registry, shutdown_seconds=5)
     server = _Server(config)
