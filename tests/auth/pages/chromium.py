@@ -1,17 +1,20 @@
 """Chromium without a window, and what it has to say about a page."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+
+if TYPE_CHECKING:  # the images' own suite has none of it: there the tests are skipped
+    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 SECONDS = 15
 PHONE, DESK = (360, 740), (1100, 820)
@@ -35,6 +38,8 @@ def program() -> str:
 async def chromium() -> AsyncGenerator[Browser]:
     """A browser without a profile."""
     path = program()
+    from playwright.async_api import async_playwright
+
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
@@ -84,6 +89,8 @@ class Watched:
 
     async def look(self, name: str) -> None:
         """Have axe judge the page in light and in dark, and see that it fits on a telephone."""
+        from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+
         for scheme in SCHEMES:
             await self.page.emulate_media(color_scheme=scheme)
             found = await Axe().run(self.page, options={"runOnly": RULES, "resultTypes": ["violations"]})

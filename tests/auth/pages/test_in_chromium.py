@@ -1,12 +1,14 @@
 """The pages as people use them, in Chromium: each way through once, each page judged by axe in light and dark."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
-from playwright.async_api import Browser
 
 from services.auth.main import create_app
 from services.auth.settings import AuthSettings
@@ -19,7 +21,10 @@ from tests.auth.pages.people import ANOTHER, PASSWORD, Mailbox, Person
 from tests.support.clients import app_client
 from tests.support.servers import free_port
 
-PHONE_NAME = "An app with a very long name that goes on and on"
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+LONG_NAME = "An app with a very long name that goes on and on"
 
 
 @pytest.fixture(scope="module")
@@ -165,11 +170,11 @@ async def test_a_client_is_denied_then_allowed_then_loses_its_access(
     person = make_person("editor", name="Ada Augusta King, Countess of Lovelace")
     async with client_at() as callback:
         client = parties.app(first_party=False, redirect_uris=[callback])
-        parties.sql(f"UPDATE clients SET name = '{PHONE_NAME}' WHERE id = '{client.id}'")  # noqa: S608
+        parties.sql(f"UPDATE clients SET name = '{LONG_NAME}' WHERE id = '{client.id}'")  # noqa: S608
         scope = "openid profile offline_access items:read items:write"
         ask = f"/oauth2/authorize?{urlencode(request_of(client, redirect_uri=callback, scope=scope))}"
         await me.page.goto(ask)
-        await me.sees(PHONE_NAME)
+        await me.sees(LONG_NAME)
         await me.look("sign-in-for-client")
         await sign_in(me, person)
         await me.sees("asks for access")

@@ -249,3 +249,18 @@ async def test_a_reset_looks_the_same_for_an_address_without_an_account(http: ht
         pages.append(page.answer.text.replace(email, "…").replace(page.form().values["token"], "…"))
 
     assert pages[0] == pages[1]
+
+
+async def test_whoever_was_changed_between_password_and_code_begins_again(
+    tab: Tab, http: httpx2.AsyncClient, ada: Person, parties: Parties
+) -> None:
+    await sign_in(tab, ada)
+    await turn_on_second_factor(tab, ada)
+    fresh = Tab(http)
+    await sign_in(fresh, ada)
+    parties.sql(f"UPDATE users SET updated_at = now() + interval '1 second' WHERE id = '{ada.id}'")
+
+    page = await fresh.send("/login/second-factor", code=ada.otp())
+
+    assert page.status == 403
+    assert SESSION not in fresh.cookies
