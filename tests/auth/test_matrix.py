@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -45,6 +46,42 @@ OPEN = {
     "POST /oauth2/userinfo",
     "GET /oauth2/logout",
     "POST /oauth2/logout",
+}
+# pages of people: a cookie says who it is, and a form's token that it was they
+PAGES = {
+    "GET /account",
+    "GET /account/password",
+    "GET /account/recovery-codes",
+    "GET /account/second-factor",
+    "GET /account/second-factor/app",
+    "GET /account/second-factor/remove",
+    "GET /login",
+    "GET /login/consent",
+    "GET /login/new-password",
+    "GET /login/reset",
+    "GET /login/reset/code",
+    "GET /login/second-factor",
+    "GET /login/sign-up",
+    "GET /login/sign-up/code",
+    "GET /login/static/{name}",
+    "GET /logout",
+    "POST /account/consents/withdraw",
+    "POST /account/password",
+    "POST /account/recovery-codes",
+    "POST /account/second-factor",
+    "POST /account/second-factor/app",
+    "POST /account/second-factor/remove",
+    "POST /account/sessions/end",
+    "POST /account/sessions/end-others",
+    "POST /login",
+    "POST /login/consent",
+    "POST /login/new-password",
+    "POST /login/reset",
+    "POST /login/reset/code",
+    "POST /login/second-factor",
+    "POST /login/sign-up",
+    "POST /login/sign-up/code",
+    "POST /logout",
 }
 CALLERS = ("anonymous", "no role", "viewer", "editor", "admin", *(f"client {scope}" for scope in SCOPES))
 
@@ -144,9 +181,18 @@ async def callers(auth: Service, settings: AuthSettings, migrated_url: str) -> A
 def test_what_asks_for_no_scope_is_known_by_name(auth: Service, items: Service) -> None:
     unguarded = {str(one) for one in (*auth.operations, *items.operations) if one.scopes is None}
 
-    assert unguarded == OPEN
+    assert unguarded == OPEN | PAGES
     assert len(auth.guarded) > 15
     assert len(items.guarded) > 5
+
+
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if page.split()[1].startswith("/account")))
+async def test_nobody_sees_or_changes_an_account_without_a_session(auth: Service, page: str) -> None:
+    method, path = page.split()
+
+    answer = await auth.http.request(method, path)
+
+    assert (answer.status_code, urlsplit(answer.headers["location"]).path) == (303, "/login")
 
 
 def test_a_route_that_was_forgotten_is_found() -> None:

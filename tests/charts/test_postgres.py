@@ -119,7 +119,9 @@ def test_sigterm_ends_a_recovery_that_takes_long(pod: Pod) -> None:
         assert Path(f"/proc/{recovering}").exists()
 
         begin = time.monotonic()
-        assert stop(server) == 137  # the server's own, as the kubelet's SIGKILL would leave it two minutes later
+        # the server's own, as the kubelet's SIGKILL would leave it two minutes later; or the shell's, where the server
+        # was gone before it could be asked for its status
+        assert stop(server) in {137, 143}
         assert time.monotonic() - begin < 10
 
     assert not Path(f"/proc/{recovering}").exists()

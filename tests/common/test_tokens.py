@@ -5,7 +5,8 @@ import hmac
 import json
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,9 +18,14 @@ from services.common.tokens import InvalidTokenError, TokenVerifier, _principal,
 from tests.support.tokens import Issuer, KeyServer, key_server
 
 
-def now(seconds: float) -> Callable[[], float]:
+@dataclass(frozen=True)
+class now:  # noqa: N801, it is called like a function
     """A time of the test's own, not of its collection."""
-    return lambda: time.time() + seconds
+
+    seconds: float
+
+    def __call__(self) -> float:
+        return time.time() + self.seconds
 
 
 def made(issuer: Issuer, changes: dict[str, Any]) -> str:

@@ -86,7 +86,7 @@ async def test_pages_hold_each_item_once_in_order(
         ({"name_prefix": "%"}, lambda _: False),
         ({"name_prefix": "x", "tag": "t2", "currency": "EUR"}, lambda i: "t2" in i["tags"] and i["currency"] == "EUR"),
     ],
-    ids=str,
+    ids=lambda value: "" if callable(value) else str(value),
 )
 @pytest.mark.parametrize("sort", ["-created_at", "name"])
 async def test_filters_choose(
