@@ -57,7 +57,8 @@ async def test_a_busy_pod_gets_less(three: Cluster) -> None:
         three.pods[A].popen.send_signal(signal.SIGCONT)
     answers += await waiting
 
-    assert answers.keys() - {"504"} == {A, B, C}
+    assert answers.total() == 640
+    assert answers.keys() <= {A, B, C, "504"}, answers
     assert answers[A] + answers["504"] < 60  # where this took so long that the gateway gave up, it was A's too
 
 
