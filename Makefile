@@ -49,8 +49,8 @@ check: install ## Format, lint, strict types, import contracts (seconds)
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: install packages ## Every test that needs no cluster; T=tests/items picks some
-	$(BIN)/pytest -m "not e2e" $(T)
+test: install packages docs-ui ## Every test that needs no cluster; T=tests/items picks some
+	$(BIN)/pytest -n 3 --dist loadfile -m "not e2e" $(T)
 
 .PHONY: test-313
 test-313: install packages ## The tests of the services in a container, on the Python 3.13 of the images
