@@ -16,6 +16,7 @@ from services.common.tasks import stop
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 5.0  # after a failed refresh
 REFETCH_SECONDS = 10.0  # at most one fetch for unknown key ids in this time
+REFETCH_FAILED_SECONDS = 1.0  # likewise after one that failed
 STALE_SECONDS = 3600.0  # how long keys are believed while auth is away
 TIMEOUT_SECONDS = 2.0
 MAX_BYTES = 256 * 1024
@@ -29,7 +30,10 @@ class KeysAwayError(Exception):
 
 
 class RemoteKeys:
-    """RSA keys by key id. Strangers with made-up key ids cannot make it fetch more often than every 10 s."""
+    """RSA keys by key id. Strangers with made-up key ids cannot make it fetch more often than every 10 s.
+
+    Every second while auth does not answer.
+    """
 
     def __init__(
         self,
@@ -46,16 +50,20 @@ class RemoteKeys:
         self._keys: Mapping[str, RSAKey] = {}
         self._fetched_at = float("-inf")
         self._asked_at = float("-inf")
+        self._failed = False  # the last fetch
         self._lock = asyncio.Lock()
         self._fetches = Counter("token_key_fetches_total", "Fetches of auth's key set", ["result"], registry=registry)
 
     async def get(self, kid: str) -> RSAKey | None:
-        """The key with this id, or None. Raises KeysAwayError when there are no keys that may be believed."""
+        """The key with this id, or None. Raises KeysAwayError when there are no keys that may be believed.
+
+        And when the key is not known while auth does not answer: it may have published it since.
+        """
         key = self._usable().get(kid)
         if key is None:
             await self._refetch(kid)
             key = self._usable().get(kid)
-        if key is None and not self._usable():
+        if key is None and (self._failed or not self._usable()):
             raise KeysAwayError
         return key
 
@@ -70,7 +78,8 @@ class RemoteKeys:
     async def _refetch(self, kid: str) -> None:
         """Fetch because of an unknown key id: one at a time, and not again so soon."""
         async with self._lock:
-            if kid not in self._usable() and self._clock() - self._asked_at >= REFETCH_SECONDS:
+            pause = REFETCH_FAILED_SECONDS if self._failed else REFETCH_SECONDS
+            if kid not in self._usable() and self._clock() - self._asked_at >= pause:
                 await self._fetch()
 
     async def _fetch(self) -> bool:
@@ -81,9 +90,10 @@ class RemoteKeys:
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
             log.warning("key_set_not_fetched", url=self.url, reason=f"{type(error).__name__}: {error}")
             self._fetches.labels("failed").inc()
+            self._failed = True
             return False
         self._fetches.labels("fetched").inc()
-        self._keys, self._fetched_at = keys, self._clock()
+        self._keys, self._fetched_at, self._failed = keys, self._clock(), False
         return True
 
     async def _download(self) -> object:

@@ -93,6 +93,26 @@ async def test_made_up_key_ids_cause_one_fetch_in_ten_seconds(auth: KeyServer, c
         assert auth.fetches == 3
 
 
+async def test_a_key_that_appears_while_auth_is_away_is_not_judged_and_found_within_a_second_of_its_return(
+    auth: KeyServer, clock: Clock
+) -> None:
+    async with remote(auth.url, clock) as keys:
+        known = auth.issuer.key.kid or ""
+        await keys.get(known)
+        auth.issuer.rotate()
+        auth.status = 503
+        clock.now += 10
+        for _ in range(3):
+            with pytest.raises(jwks.KeysAwayError):
+                await keys.get(auth.issuer.key.kid or "")
+        assert await keys.get(known)
+        assert auth.fetches == 2
+
+        auth.status = 200
+        clock.now += 1
+        assert await keys.get(auth.issuer.key.kid or "")
+
+
 async def test_strangers_do_not_delay_callers_with_known_keys(auth: KeyServer, clock: Clock) -> None:
     async with remote(auth.url, clock) as keys:
         known = auth.issuer.key.kid or ""
@@ -145,7 +165,8 @@ async def test_a_broken_key_set_does_not_replace_a_good_one(auth: KeyServer, clo
         auth.body = body
         clock.now += 10
 
-        assert await keys.get("made-up") is None
+        with pytest.raises(jwks.KeysAwayError):
+            await keys.get("made-up")
         assert await keys.get(kid)
     assert auth.fetches == 2
 
