@@ -7,10 +7,8 @@ from fastapi import APIRouter, Request, Response
 from services.auth.audit.dependencies import OriginDep
 from services.auth.pages.continuing import ACCOUNT
 from services.auth.pages.cookies import Purpose
-from services.auth.pages.exceptions import ElsewhereError
 from services.auth.pages.forms import SignInFormDep
 from services.auth.pages.rendering import sign_in_page
-from services.auth.pages.sign_in import TOO_LATE
 from services.auth.pages.signing_in import BrowserDep
 from services.auth.users.dependencies import AccountServiceDep
 from services.auth.users.models import EMAIL_MAX
@@ -40,9 +38,7 @@ async def post_reset(
 @router.get("/code")
 async def get_reset_code(request: Request, browser: BrowserDep) -> Response:
     """The form for the code and the new password."""
-    known = browser.remembered(Purpose.RESET)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.RESET)
     return sign_in_page(request, "reset_code.html", email=known["email"])
 
 
@@ -51,9 +47,7 @@ async def post_reset_code(
     form: SignInFormDep, browser: BrowserDep, accounts: AccountServiceDep, origin: OriginDep
 ) -> Response:
     """Take the new password. Nobody is signed in by that: a second factor is asked for as ever."""
-    known = browser.remembered(Purpose.RESET)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.RESET)
     code = form.text("code", "Type the code from the mail.")
     new = form.password("new_password", "Choose a password.")
     await accounts.reset(UUID(known["id"]), code, new, origin)

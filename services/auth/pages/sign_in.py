@@ -18,8 +18,6 @@ from services.auth.pages.signing_in import BrowserDep
 from services.auth.users.dependencies import AccountServiceDep
 from services.auth.users.models import EMAIL_MAX
 
-TOO_LATE = "/login?notice=too-late"
-
 router = APIRouter(prefix="/login", include_in_schema=False)
 
 
@@ -68,9 +66,7 @@ async def post_sign_in(
 @router.get("/new-password")
 async def get_new_password(request: Request, goals: GoalsDep, browser: BrowserDep) -> Response:
     """Whoever signs in with a one-time password chooses another."""
-    known = browser.remembered(Purpose.NEW_PASSWORD)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.NEW_PASSWORD)
     goal = await goals.of(known["goal"])
     return sign_in_page(request, "new_password.html", to=goal.to, email=known["email"])
 
@@ -80,9 +76,7 @@ async def post_new_password(
     form: SignInFormDep, browser: BrowserDep, accounts: AccountServiceDep, origin: OriginDep
 ) -> Response:
     """Take it, then go on."""
-    known = browser.remembered(Purpose.NEW_PASSWORD)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.NEW_PASSWORD)
     new = form.password("new_password", "Choose a password.")
     signed_in = await accounts.choose_password(known["email"], known["one_time"], new, origin)
     return await browser.go_on(signed_in, known["goal"])
@@ -91,9 +85,7 @@ async def post_new_password(
 @router.get("/second-factor")
 async def get_second_factor(request: Request, goals: GoalsDep, browser: BrowserDep) -> Response:
     """Whoever has a second factor shows it now."""
-    known = browser.remembered(Purpose.SECOND_FACTOR)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.SECOND_FACTOR)
     goal = await goals.of(known["goal"])
     return sign_in_page(request, "second_factor.html", to=goal.to)
 
@@ -103,9 +95,7 @@ async def post_second_factor(
     form: SignInFormDep, browser: BrowserDep, accounts: AccountServiceDep, origin: OriginDep
 ) -> Response:
     """Check the code, then start the session."""
-    known = browser.remembered(Purpose.SECOND_FACTOR)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.SECOND_FACTOR)
     user_id = UUID(known["user"])
     methods = await accounts.second_factor(user_id, form.text("code", "Type the code."), origin)
     return await browser.start(user_id, methods, datetime.fromisoformat(known["as_of"]), known["goal"])

@@ -7,10 +7,8 @@ from fastapi import APIRouter, Request, Response
 from services.auth.audit.dependencies import OriginDep
 from services.auth.pages.continuing import ACCOUNT
 from services.auth.pages.cookies import Purpose
-from services.auth.pages.exceptions import ElsewhereError
 from services.auth.pages.forms import SignInFormDep
 from services.auth.pages.rendering import sign_in_page
-from services.auth.pages.sign_in import TOO_LATE
 from services.auth.pages.signing_in import BrowserDep
 from services.auth.users.dependencies import AccountServiceDep
 from services.auth.users.exceptions import SignUpClosedError
@@ -43,9 +41,7 @@ async def post_sign_up(
 @router.get("/code")
 async def get_sign_up_code(request: Request, browser: BrowserDep) -> Response:
     """The form for the code."""
-    known = browser.remembered(Purpose.SIGN_UP)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.SIGN_UP)
     return sign_in_page(request, "sign_up_code.html", email=known["email"])
 
 
@@ -54,9 +50,7 @@ async def post_sign_up_code(
     form: SignInFormDep, browser: BrowserDep, accounts: AccountServiceDep, origin: OriginDep
 ) -> Response:
     """Make the account. Nobody is signed in by a code: the password is what they have shown to know."""
-    known = browser.remembered(Purpose.SIGN_UP)
-    if known is None:
-        raise ElsewhereError(TOO_LATE)
+    known = browser.expected(Purpose.SIGN_UP)
     await accounts.confirm_sign_up(UUID(known["id"]), form.text("code", "Type the code."), origin)
     then = {"goal": known["goal"], "email": known["email"]}
     return browser.go("/login?notice=signed-up", Purpose.SIGN_IN, **then)

@@ -13,12 +13,15 @@ from services.auth.audit.record import Origin
 from services.auth.oauth.dependencies import UserSessionDep
 from services.auth.pages import cookies
 from services.auth.pages.cookies import Purpose, Steps
+from services.auth.pages.exceptions import ElsewhereError
 from services.auth.sessions.cookies import clear_cookie, set_cookie
 from services.auth.sessions.exceptions import SessionNotFoundError
 from services.auth.sessions.models import UserSession
 from services.auth.sessions.service import SessionService
 from services.auth.users.sign_in import SignIn
 from services.common.postgres import DatabaseSession, SessionDep
+
+TOO_LATE = "/login?notice=too-late"
 
 
 class Browser:
@@ -37,6 +40,13 @@ class Browser:
     def remembered(self, purpose: Purpose) -> dict[str, str] | None:
         """What was remembered for this purpose."""
         return self._steps.open(purpose, self._request.cookies.get(cookies.STEP))
+
+    def expected(self, purpose: Purpose) -> dict[str, str]:
+        """The same, of a step that cannot go on without. Raises ElsewhereError: back to the sign-in, which says why."""
+        known = self.remembered(purpose)
+        if known is None:
+            raise ElsewhereError(TOO_LATE)
+        return known
 
     def go(self, location: str, purpose: Purpose | None = None, **values: str) -> Response:
         """On to the next page, which finds these values; without a purpose, nothing is remembered any more."""
