@@ -17,6 +17,7 @@ from tests.support.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
+END_SECONDS = 60  # ten for each service, one after the other, before what is left is killed; then the servers
 
 
 class Run:
@@ -50,7 +51,7 @@ def run(tmp_path: Path) -> Generator[Run]:
     yield started
     started.popen.send_signal(signal.SIGTERM)
     try:
-        started.popen.wait(20)
+        started.popen.wait(END_SECONDS)
     finally:
         started.popen.kill()
 
@@ -63,7 +64,7 @@ def test_the_printed_lines_create_and_list_an_item_and_nothing_outlives_it(run: 
     assert done.stdout.count('"name":"lamp"') == 2
 
     run.popen.send_signal(signal.SIGINT)
-    assert run.popen.wait(20) == 0
+    assert run.popen.wait(END_SECONDS) == 0
     assert not left_over(said)
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(f"http://127.0.0.1:{run.port}/")
