@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,17 +34,27 @@ __all__ = [
     "with_login",
 ]
 
+PORTS = (10_000, 31_000)
 START_SECONDS = 30
 STOP_SECONDS = 10
 UNPRIVILEGED = ("postgres", "redis", "nobody")
 PR_SET_PDEATHSIG = 1
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(beside: tuple[int, ...] = ()) -> int:
+    """A port that was free a moment ago, as were those at these distances from it.
+
+    Below the range from which the kernel serves outgoing connections: one of those may take a port at any time.
+    """
+    while True:
+        port = random.randrange(*PORTS)
+        with ExitStack() as stack:
+            try:
+                for distance in (0, *beside):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + distance))
+            except OSError:
+                continue
+            return port
 
 
 def program(name: str) -> str:

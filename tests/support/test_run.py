@@ -25,7 +25,7 @@ class Run:
 
     def __init__(self, log: Path) -> None:
         self.log = log
-        self.port = free_port()
+        self.port = free_port(beside=(1, 1000, 1001))
         with log.open("wb") as out:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.run"],

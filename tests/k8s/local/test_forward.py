@@ -9,13 +9,7 @@ import pytest
 
 from k8s.local import edge, forward, paths, preflight, processes
 from k8s.local.cluster import Cluster
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.support.servers import free_port
 
 
 @asynccontextmanager
