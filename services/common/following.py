@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.common.revocations import STREAM, Revocations, parse
-from services.common.tasks import stop
+from services.common.tasks import running
 
 REREAD_SECONDS = 5.0
 RETRY_SECONDS = 0.5
@@ -111,9 +111,5 @@ async def open_revocations(url: SecretStr, registry: CollectorRegistry | None = 
         socket_connect_timeout=TIMEOUT_SECONDS,
         retry=None,
     )
-    task = asyncio.create_task(Follower(redis, revocations).follow(), name="revocations")
-    try:
+    async with aclosing(redis), running(Follower(redis, revocations).follow, "revocations"):
         yield revocations
-    finally:
-        await stop(task)
-        await redis.aclose()

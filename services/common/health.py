@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
+
+from services.common.tasks import running
 
 Check = Callable[[], Awaitable[object]]
 
@@ -67,21 +69,17 @@ class Health:
     @asynccontextmanager
     async def beating(self) -> AsyncGenerator[None]:
         """Beat for as long as the block lasts."""
-        task = asyncio.create_task(self._beat(), name="heartbeat")
-        try:
+        async with running(self._beat, "heartbeat"):
             yield
-        finally:
-            await _stop(task)
 
     @asynccontextmanager
     async def checking(self, checks: Mapping[str, Check]) -> AsyncGenerator[None]:
         """Run the checks every second for as long as the block lasts."""
         self._checks = checks
-        task = asyncio.create_task(self._check(), name="readiness")
         try:
-            yield
+            async with running(self._check, "readiness"):
+                yield
         finally:
-            await _stop(task)
             self._snapshot = Snapshot(checks={"shutdown": "resources are closed"})
 
     async def _beat(self) -> None:
@@ -124,9 +122,3 @@ async def _outcome(check: Check) -> str:
     except Exception as error:  # noqa: BLE001 - whatever a check raises is its finding
         return f"{type(error).__name__}: {error}"[:200]
     return "ok"
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

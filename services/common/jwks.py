@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from prometheus_client import CollectorRegistry, Counter
 
-from services.common.tasks import stop
+from services.common.tasks import running
 
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 5.0  # after a failed refresh
@@ -144,8 +144,5 @@ async def open_keys(url: str, registry: CollectorRegistry | None = None) -> Asyn
     limits = httpx2.Limits(max_connections=2, max_keepalive_connections=1)
     async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits, follow_redirects=False) as client:
         keys = RemoteKeys(url, client=client, registry=registry)
-        task = asyncio.create_task(keys.keep_fresh(), name="jwks")
-        try:
+        async with running(keys.keep_fresh, "jwks"):
             yield keys
-        finally:
-            await stop(task)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from starlette.types import Message
 
+from services.common.tasks import running
 from services.gateway.client import Request, RequestBody
 from services.gateway.exceptions import UpstreamError
 from services.gateway.openapi import Document, merge, parse
@@ -158,13 +159,8 @@ async def fetched(documents: Documents, *, every_seconds: float) -> AsyncGenerat
     if not every_seconds:
         yield
         return
-    task = asyncio.create_task(_keep_fetching(documents, every_seconds), name="documents")
-    try:
+    async with running(lambda: _keep_fetching(documents, every_seconds), "documents"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _keep_fetching(documents: Documents, every_seconds: float) -> None:

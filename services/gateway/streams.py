@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 from services.common.health import Health
+from services.common.tasks import running
 
 POLL_SECONDS = 0.2
 # of the drain: late enough that the edge sends nothing here any more, spread so that not all come back at once
@@ -35,13 +36,8 @@ class Streams:
     @asynccontextmanager
     async def watching(self) -> AsyncGenerator[None]:
         """Watch for the drain for as long as the block lasts."""
-        task = asyncio.create_task(self._watch(), name="streams")
-        try:
+        async with running(self._watch, "streams"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _watch(self) -> None:
         while not self._health.draining:  # noqa: ASYNC110 - set by a signal handler

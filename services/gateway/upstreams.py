@@ -1,13 +1,14 @@
 """The services behind the gateway: their pods, looked up again and again, and the way of a request to one of them."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
 
+from services.common.tasks import every, running
 from services.gateway.balancer import choose
 from services.gateway.client import Request, Response, UpstreamClient
 from services.gateway.exceptions import BrokenAnswerError, ConnectError, SlowAnswerError, UpstreamError
@@ -160,18 +161,9 @@ async def looked_up(
     upstreams: Iterable[Upstream], client: UpstreamClient, *, every_seconds: float
 ) -> AsyncGenerator[None]:
     """Look the names up now, and again for as long as the block lasts."""
-    tasks = [asyncio.create_task(_keep_looking(upstream, every_seconds)) for upstream in upstreams]
-    try:
+    async with AsyncExitStack() as stack:
+        stack.callback(client.close)
+        for upstream in upstreams:
+            looking = partial(every, every_seconds, upstream.look_up, failed="upstream_not_looked_up")
+            await stack.enter_async_context(running(looking, f"resolver {upstream.authority}"))
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        client.close()
-
-
-async def _keep_looking(upstream: Upstream, every_seconds: float) -> None:
-    while True:
-        await upstream.look_up()
-        await asyncio.sleep(every_seconds)

@@ -12,6 +12,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, State
 from websockets.protocol import Protocol as WebSocketProtocol
 
+from services.common.tasks import end
 from services.gateway.client import Request, RequestBody, Response
 from services.gateway.exceptions import BrokenAnswerError, UpstreamError
 from services.gateway.headers import Header, downstream_headers, upstream_headers
@@ -98,9 +99,7 @@ class Conversation:
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end(*tasks)
 
     async def _from_client(self) -> None:
         while True:

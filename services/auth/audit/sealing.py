@@ -1,6 +1,5 @@
 """The task that seals: in every process, every second, one of them at a time."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -12,9 +11,8 @@ from services.auth.audit.chain import Chain, Head
 from services.auth.audit.repository import AuditRepository
 from services.auth.audit.service import BATCH, AuditService
 from services.auth.settings import AuditSettings
-from services.common.exceptions import UnavailableError
 from services.common.postgres import SessionMaker, open_session
-from services.common.tasks import stop
+from services.common.tasks import every, running
 
 INTERVAL_SECONDS = 1.0
 TELL_ENTRIES = 1000
@@ -64,17 +62,6 @@ class ChainSealer:
             self._told, self._told_at = head.sequence, self._clock()
             log.info("audit_sealed", sequence=head.sequence, head=str(head))
 
-    async def keep_sealing(self) -> None:
-        """Seal every second for ever, whatever goes wrong; run as a task."""
-        while True:
-            try:
-                await self.seal()
-            except UnavailableError:
-                pass  # counted and told by the database's own part; entries wait
-            except Exception:
-                log.exception("audit_not_sealed")
-            await asyncio.sleep(INTERVAL_SECONDS)
-
 
 @asynccontextmanager
 async def open_sealing(
@@ -82,8 +69,5 @@ async def open_sealing(
 ) -> AsyncGenerator[ChainSealer]:
     """Seal for as long as the block lasts."""
     sealer = ChainSealer(settings, session_maker, registry)
-    task = asyncio.create_task(sealer.keep_sealing(), name="audit chain")
-    try:
+    async with running(lambda: every(INTERVAL_SECONDS, sealer.seal, failed="audit_not_sealed"), "audit chain"):
         yield sealer
-    finally:
-        await stop(task)

@@ -23,7 +23,7 @@ from services.auth.settings import KeySettings
 from services.common.exceptions import UnavailableError
 from services.common.jwks import KeysAwayError
 from services.common.postgres import SessionMaker, open_session
-from services.common.tasks import stop
+from services.common.tasks import every, running
 
 REFRESH_SECONDS = 3.0  # with the time that a refresh may take, every process knows a change within 5 s
 STATES = ("published", "signing", "retiring")
@@ -139,16 +139,14 @@ class KeyRing(Collector):
 
     async def keep_fresh(self) -> None:
         """Refresh for ever, whatever goes wrong; run as a task."""
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            try:
-                await self.refresh()
-            except UnavailableError:
-                pass  # counted and told by the database's own part
-            except SealedWithAnotherKeyError as error:
-                log.error("signing_keys_not_opened", reason=str(error))  # noqa: TRY400 - the sentence says it all
-            except Exception:
-                log.exception("signing_keys_not_read")
+        await asyncio.sleep(REFRESH_SECONDS)
+        await every(REFRESH_SECONDS, self._refresh_or_tell, failed="signing_keys_not_read")
+
+    async def _refresh_or_tell(self) -> None:
+        try:
+            await self.refresh()
+        except SealedWithAnotherKeyError as error:
+            log.error("signing_keys_not_opened", reason=str(error))  # noqa: TRY400 - the sentence says it all
 
     def collect(self) -> Iterator[Metric]:
         """Age, number by state, time to the next rotation; nothing before the keys were read."""
@@ -186,8 +184,5 @@ async def open_key_ring(
     except SealedWithAnotherKeyError as error:
         log.error("signing_keys_not_opened", reason=str(error))  # noqa: TRY400 - the sentence says it all
         raise
-    task = asyncio.create_task(ring.keep_fresh(), name="signing keys")
-    try:
+    async with running(ring.keep_fresh, "signing keys"):
         yield ring
-    finally:
-        await stop(task)

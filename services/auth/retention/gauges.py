@@ -1,24 +1,19 @@
 """When `clean` last finished and what it removed, told by every process that serves."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
-import structlog
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from services.auth.retention.repository import RetentionRepository
 from services.auth.retention.service import TASK
-from services.common.exceptions import UnavailableError
 from services.common.postgres import SessionMaker, open_session
-from services.common.tasks import stop
+from services.common.tasks import every, running
 
 READ_SECONDS = 30.0
-
-log = structlog.get_logger()
 
 
 class MaintenanceGauges(Collector):
@@ -45,17 +40,6 @@ class MaintenanceGauges(Collector):
         if noted is not None:
             self._finished_at, self._done = self._clock() - noted[0], noted[1]
 
-    async def keep_fresh(self) -> None:
-        """Refresh for ever, whatever goes wrong; run as a task."""
-        while True:
-            try:
-                await self.refresh()
-            except UnavailableError:
-                pass  # counted and told by the database's own part
-            except Exception:
-                log.exception("maintenance_not_read")
-            await asyncio.sleep(READ_SECONDS)
-
     def collect(self) -> Iterator[Metric]:
         """Seconds since the last run, rows that it removed."""
         if self._finished_at is None:
@@ -74,8 +58,5 @@ async def open_maintenance_gauges(
 ) -> AsyncGenerator[MaintenanceGauges]:
     """Gauges that follow the database for as long as the block lasts."""
     gauges = MaintenanceGauges(session_maker, registry)
-    task = asyncio.create_task(gauges.keep_fresh(), name="maintenance")
-    try:
+    async with running(lambda: every(READ_SECONDS, gauges.refresh, failed="maintenance_not_read"), "maintenance"):
         yield gauges
-    finally:
-        await stop(task)

@@ -26,7 +26,7 @@ from services.auth.revocations.repository import RevocationRepository
 from services.common.exceptions import UnavailableError
 from services.common.postgres import SessionMaker, open_session
 from services.common.revocations import LIFE_SECONDS, STREAM, Revocation, fields
-from services.common.tasks import stop
+from services.common.tasks import running
 
 INTERVAL_SECONDS = 1.0
 BATCH = 1000  # entries of one transaction of Redis
@@ -122,10 +122,9 @@ async def open_publisher(
 ) -> AsyncGenerator[Publisher]:
     """Publish for as long as the block lasts, and once more at its end."""
     publisher = Publisher(redis, session_maker, registry)
-    task = asyncio.create_task(publisher.keep_publishing(), name="revocations to state")
     try:
-        yield publisher
+        async with running(publisher.keep_publishing, "revocations to state"):
+            yield publisher
     finally:
-        await stop(task)
         with suppress(RedisError, OSError, UnavailableError):
             await publisher.publish()

@@ -21,6 +21,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.auth.settings import MailSettings
+from services.common.tasks import running
 
 log = structlog.get_logger()
 
@@ -210,20 +211,15 @@ def _status(error: Exception) -> int | None:
 async def open_outbox(mailer: Mailer, registry: CollectorRegistry, *, size: int = QUEUE_SIZE) -> AsyncGenerator[Outbox]:
     """An outbox that sends while the block lasts, then so long as DRAIN_SECONDS says."""
     outbox = Outbox(mailer, registry, size=size)
-    task = asyncio.create_task(outbox.run())
-    try:
-        yield outbox
-    finally:
+    late = False
+    async with running(outbox.run, "outbox"):
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await outbox.drain()
-        except TimeoutError:
-            await _end(task)
-            outbox.give_up()
+            yield outbox
         finally:
-            await _end(task)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+            try:
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await outbox.drain()
+            except TimeoutError:
+                late = True
+    if late:
+        outbox.give_up()
