@@ -36,7 +36,7 @@ def metadata(settings: AuthSettings) -> dict[str, Any]:
         "claim_types_supported": ["normal"],
         "claims_supported": [
             *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid"),
-            *("name", "updated_at", "email"),
+            *("name", "updated_at", "email", "email_verified"),
         ],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],

@@ -33,6 +33,8 @@ class User(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     email: str = Field(sa_type=Text(collation="C"))
     name: str = Field(sa_type=Text)
+    # when a code that was mailed there came back; null: nobody has shown that the address is theirs
+    email_verified_at: datetime | None = moment(nullable=True)
     password_hash: str = Field(sa_type=Text, repr=False)  # Argon2id in the PHC string format
     # a one-time password is good for one sign-in before this moment, and only to choose another
     password_expires_at: datetime | None = moment(nullable=True)

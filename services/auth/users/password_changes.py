@@ -91,7 +91,7 @@ class PasswordChanges(SigningIn):
         if outcome.row is None or user is None or user.disabled_at is not None:
             await self._users.commit()
             raise WrongCodeError if outcome.result is Result.WRONG else CodeEndedError
-        changed = await self._users.change(user.id, password_hash=password_hash, password_expires_at=None)
+        changed = await self._users.reset_password(user, password_hash)
         await self._changed(changed, Event.PASSWORD_RESET, origin)
 
     async def _hash(self, user: User, old: str, new: str) -> str:

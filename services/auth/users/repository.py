@@ -65,11 +65,14 @@ class UserRepository:
             statement = statement.where(col(User.id) > after)
         return list((await self._session.exec(statement)).all())
 
-    async def add(self, user_id: UUID, *, email: str, name: str, password_hash: str) -> User | None:
-        """A new user; None when somebody has the address."""
+    async def add(
+        self, user_id: UUID, *, email: str, name: str, password_hash: str, verified: bool = False
+    ) -> User | None:
+        """A new user; None when somebody has the address. `verified`: a code that was mailed there has come back."""
+        verified_at = NOW if verified else None
         statement = (
             insert(User)
-            .values(id=user_id, email=email, name=name, password_hash=password_hash)
+            .values(id=user_id, email=email, name=name, password_hash=password_hash, email_verified_at=verified_at)
             .on_conflict_do_nothing(index_elements=[col(User.email)])
             .returning(User)
         )
@@ -80,6 +83,13 @@ class UserRepository:
         changed = await self._changed(_update(User.id == user_id, **values))
         assert changed is not None  # noqa: S101 - it is locked
         return changed
+
+    async def reset_password(self, user: User, password_hash: str) -> User:
+        """Another password for a locked user who has shown that the address is theirs."""
+        verified_at = user.email_verified_at or NOW
+        return await self.change(
+            user.id, password_hash=password_hash, password_expires_at=None, email_verified_at=verified_at
+        )
 
     async def disable(self, user_id: UUID) -> User:
         """Keep a locked user out from now on."""

@@ -86,6 +86,7 @@ class UserRead(BaseModel):
 
     id: UUID
     email: str
+    email_verified: bool
     name: str
     roles: list[str]
     must_change_password: bool

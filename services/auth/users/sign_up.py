@@ -49,7 +49,11 @@ class SigningUp(Account):
         user = None
         if outcome.row is not None and outcome.row.name and outcome.row.password_hash:
             user = await self._users.add(
-                uuid7(), email=outcome.row.email, name=outcome.row.name, password_hash=outcome.row.password_hash
+                uuid7(),
+                email=outcome.row.email,
+                name=outcome.row.name,
+                password_hash=outcome.row.password_hash,
+                verified=True,
             )
         if user is not None:
             roles = [role.name for role in await self._roles.named([self._settings.sign_up_role])]

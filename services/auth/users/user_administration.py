@@ -154,4 +154,9 @@ class UserAdministration(Administration):
 def shown(user: User, roles: Sequence[str]) -> UserRead:
     """A user without what nobody is to see."""
     known = user.model_dump(include={"id", "email", "name", "created_at", "updated_at", "disabled_at"})
-    return UserRead(**known, roles=sorted(roles), must_change_password=user.password_expires_at is not None)
+    return UserRead(
+        **known,
+        email_verified=user.email_verified_at is not None,
+        roles=sorted(roles),
+        must_change_password=user.password_expires_at is not None,
+    )

@@ -1,4 +1,5 @@
 """What a client learns of the person, and when it learns nothing."""
+# ruff: noqa: S608 - statements are put together from words of the tests' own
 
 import pytest
 
@@ -17,9 +18,23 @@ async def test_userinfo_says_what_the_scopes_allow_and_no_more(flow: Flow) -> No
     assert said_of == {
         "openid": {"sub": sub},
         "openid profile": {"sub": sub, "name": "Ada", "updated_at": updated_at},
-        "openid email": {"sub": sub, "email": email},
-        "openid profile email items:read": {"sub": sub, "name": "Ada", "updated_at": updated_at, "email": email},
+        "openid email": {"sub": sub, "email": email, "email_verified": False},
+        "openid profile email items:read": {
+            "sub": sub,
+            "name": "Ada",
+            "updated_at": updated_at,
+            "email": email,
+            "email_verified": False,
+        },
     }
+
+
+async def test_the_scope_email_says_whether_the_address_was_proven_by_now(flow: Flow) -> None:
+    token = (await flow.tokens(scope="openid email"))["access_token"]
+    flow.parties.sql(f"UPDATE users SET email_verified_at = now() WHERE id = '{flow.person}'")
+
+    said = (await flow.userinfo(token)).json()
+    assert (said["email"], said["email_verified"]) == (f"{flow.person}@slipway.test", True)
 
 
 async def test_userinfo_takes_a_token_in_the_header_and_nowhere_else(flow: Flow) -> None:

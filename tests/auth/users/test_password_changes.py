@@ -133,6 +133,21 @@ async def test_a_reset_ends_every_session_and_grant_and_leaves_the_second_factor
     assert (await accounts.do("sign_in", email(user_id), ANOTHER, ORIGIN)).needs_second_factor
 
 
+async def test_a_reset_shows_whose_the_address_is_and_no_other_way_to_a_password_does(accounts: Accounts) -> None:
+    user_id = await accounts.person()
+    await accounts.do("change_password", user_id, PASSWORD, ANOTHER, ORIGIN)
+    changed = accounts.row(user_id)["email_verified_at"]
+    proven = []
+    for number, password in ((2, PASSWORD), (4, ANOTHER)):
+        code_id = await accounts.do("request_reset", email(user_id), ORIGIN)
+        await accounts.do("reset", code_id, await accounts.mailbox.code(email(user_id), number), password, ORIGIN)
+        proven.append(accounts.row(user_id)["email_verified_at"])
+
+    assert changed is None
+    assert proven[0] is not None
+    assert proven[1] == proven[0]  # since when, not when last
+
+
 async def test_a_reset_of_an_address_that_nobody_has_looks_and_costs_the_same(accounts: Accounts) -> None:
     user_id, disabled = await accounts.person(), await accounts.person()
     accounts.change(disabled, "disabled_at = now()")

@@ -35,6 +35,7 @@ async def test_the_code_from_the_mailbox_makes_the_account_with_the_role_that_ne
     user = await accounts.do("confirm_sign_up", code_id, await accounts.mailbox.code(address), ORIGIN)
 
     assert (user.name, user.email) == ("Ada", address)
+    assert accounts.row(user.id)["email_verified_at"] is not None
     assert [row["role"] for row in accounts.sql(f"SELECT role FROM user_roles WHERE user_id = '{user.id}'")] == [
         "viewer"
     ]
