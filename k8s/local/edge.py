@@ -16,8 +16,8 @@ from k8s.node.progress import Progress
 FORWARDER = "forwarder"
 START_SECONDS, ANSWER_SECONDS = 10, 60
 OK = 200
-PROBES = {"/.well-known/jwks.json": "200", "/v1/items": "401"}
-"""By path what the platform answers to somebody without a token: each service that the last screen speaks of."""
+PROBES = {"/": "200", "/.well-known/jwks.json": "200", "/v1/items": "401"}
+"""By path what the platform answers to somebody without a token: the gateway for itself, for auth and for items."""
 
 
 def check_ports() -> None:

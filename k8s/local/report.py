@@ -31,7 +31,7 @@ def text(provider: str, why: str, kubectl: str) -> str:
     return f"""
 Slipway is up on {provider} ({why}).
 
-  URL      {paths.ORIGIN}
+  URL      {paths.ORIGIN} (what runs there; the API is at /docs)
   CA file  {ca}
   kubectl  {kubectl}
 

@@ -45,7 +45,7 @@ class Documents:
     def __init__(self, routes: Routes, upstreams: Mapping[str, Upstream], *, version: str) -> None:
         """Take the routes, by which a path belongs to one service, and the version of the whole."""
         self._routes = routes
-        self._upstreams = named(upstreams)
+        self._upstreams = named(upstreams, routes.names)
         self._urls = {
             name: url
             for url, upstream in upstreams.items()
@@ -108,9 +108,9 @@ class Documents:
         return route is not None and route.upstream == self._urls[name]
 
 
-def named(upstreams: Mapping[str, Upstream]) -> dict[str, Upstream]:
-    """A name for each: the first word of its host; all of host and port where that is an address, or another's too."""
-    words = {url: _word(upstream.host) for url, upstream in upstreams.items()}
+def named(upstreams: Mapping[str, Upstream], given: Mapping[str, str]) -> dict[str, Upstream]:
+    """A name for each: the given one, or the first word of its host; host and port where that is none, or another's."""
+    words = {url: given.get(url) or _word(upstream.host) for url, upstream in upstreams.items()}
     alone = {word for word in words.values() if word and list(words.values()).count(word) == 1}
     return {
         word if (word := words[url]) in alone else upstream.authority.translate(PLAIN): upstream

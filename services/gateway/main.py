@@ -61,7 +61,12 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
         metrics.connections.set_function(lambda: client.open_connections)
         upstreams = {
             url: Upstream(
-                url, client=client, resolve=resolve, metrics=metrics, slow_start_seconds=settings.slow_start_seconds
+                url,
+                client=client,
+                resolve=resolve,
+                metrics=metrics,
+                slow_start_seconds=settings.slow_start_seconds,
+                name=routes.names.get(url),
             )
             for url in {route.upstream for route in routes.all}
         }

@@ -10,7 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from services.gateway.quotas import PATH, Quota, WithoutState, check_quotas, usual_quotas
 
-PUBLIC = frozenset({"/oauth2", "/.well-known", "/login", "/logout"})  # of auth: who asks here has no token yet
+# of auth: who asks here has no token yet, or a cookie
+PUBLIC = frozenset({"/oauth2", "/.well-known", "/login", "/logout", "/account"})
+SERVICE = r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$"  # as the chart names services
 OWN = frozenset({"/", "/docs", "/openapi.json"})
 
 
@@ -42,6 +44,7 @@ class Route(BaseModel):
 
     path: Annotated[str, AfterValidator(_check_prefix)]
     upstream: Annotated[str, AfterValidator(_check_upstream)]
+    service: str | None = Field(default=None, pattern=SERVICE)  # its name for people; none given: made from the host
     public: bool = False  # whether requests without a token pass
     timeout_seconds: float = Field(default=15, gt=0, le=3600)
     max_body_bytes: int | None = Field(default=None, gt=0)
@@ -93,6 +96,7 @@ class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
         """Take them in any order."""
         self.all = sorted(routes, key=lambda route: -len(route.path))
+        self.names = {route.upstream: route.service for route in self.all if route.service}
 
     def find(self, path: str) -> Route | None:
         """The route of a path that is not ambiguous, or None."""

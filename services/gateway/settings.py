@@ -81,6 +81,15 @@ class GatewaySettings(ServiceSettings, TokenSettings):
         return self
 
     @model_validator(mode="after")
+    def _services_have_one_name_each(self) -> Self:
+        named = sorted({(route.service, route.upstream) for route in self.table if route.service is not None})
+        for part in range(2):
+            seen = [pair[part] for pair in named]
+            for twice in {word for word in seen if seen.count(word) > 1}:
+                raise ValueError(f"The routes give {twice} a second service or upstream; one of each would be right")
+        return self
+
+    @model_validator(mode="after")
     def _limits_can_be_counted(self) -> Self:
         for route in self.table:
             if route.without_state == "closed" and self.state_url is None:

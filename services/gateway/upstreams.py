@@ -47,12 +47,14 @@ class Upstream:
         resolve: Resolve,
         metrics: GatewayMetrics,
         slow_start_seconds: float,
+        name: str | None = None,
         budget: RetryBudget | None = None,
     ) -> None:
-        """Take the URL, and how its name is looked up."""
+        """Take the URL, how its host is looked up, and what people call the service."""
         parts = urlsplit(url)
         self.host, self.port = str(parts.hostname), parts.port or 80
-        self.authority = parts.netloc  # also the label of its metrics
+        self.authority = parts.netloc
+        self.name = name or parts.netloc  # in logs and metrics
         self.pods: dict[str, Pod] = {}
         self.resolved = False
         self._client = client
@@ -69,10 +71,10 @@ class Upstream:
         except NobodyError:
             addresses = []
         except (OSError, TimeoutError) as error:
-            log.warning("upstream_not_resolved", upstream=self.authority, reason=str(error) or type(error).__name__)
-            self._metrics.resolutions.labels(self.authority, "failed").inc()
+            log.warning("upstream_not_resolved", upstream=self.name, reason=str(error) or type(error).__name__)
+            self._metrics.resolutions.labels(self.name, "failed").inc()
             return
-        self._metrics.resolutions.labels(self.authority, "resolved").inc()
+        self._metrics.resolutions.labels(self.name, "resolved").inc()
         self._know(addresses)
 
     def _know(self, addresses: Iterable[str]) -> None:
@@ -83,7 +85,7 @@ class Upstream:
         for address in self.pods.keys() - found:
             self._client.forget(self.pods.pop(address).address)
         self.resolved = True
-        self._metrics.pods.labels(self.authority).set(len(self.pods))
+        self._metrics.pods.labels(self.name).set(len(self.pods))
 
     async def send(self, request: Request) -> Exchange:
         """Have a request answered. Raises UpstreamError, ClientGoneError, and what its body raises.
@@ -112,7 +114,7 @@ class Upstream:
 
     def _spend(self) -> bool:
         granted = self._budget.take()
-        self._metrics.retries.labels(self.authority, "sent" if granted else "refused").inc()
+        self._metrics.retries.labels(self.name, "sent" if granted else "refused").inc()
         return granted
 
     async def _ask(self, pod: Pod, request: Request) -> Exchange:
@@ -128,16 +130,16 @@ class Upstream:
             pod.end()
             raise
         pod.succeeded()
-        self._metrics.upstream_seconds.labels(self.authority).observe(time.perf_counter() - started)
+        self._metrics.upstream_seconds.labels(self.name).observe(time.perf_counter() - started)
         return Exchange(pod, response)
 
     def _failed(self, pod: Pod, error: UpstreamError) -> None:
         reasons = {ConnectError: "connect", BrokenAnswerError: "broken", SlowAnswerError: "slow"}
         reason = reasons[type(error)]
-        self._metrics.upstream_failures.labels(self.authority, reason).inc()
-        log.warning("upstream_failed", upstream=self.authority, pod=pod.address[0], reason=reason, error=str(error))
+        self._metrics.upstream_failures.labels(self.name, reason).inc()
+        log.warning("upstream_failed", upstream=self.name, pod=pod.address[0], reason=reason, error=str(error))
         if pod.failed(time.monotonic(), refused=reason == "connect"):
-            self._metrics.ejections.labels(self.authority).inc()
+            self._metrics.ejections.labels(self.name).inc()
             self._client.forget(pod.address)
 
 
@@ -151,7 +153,7 @@ def may_retry(request: Request, error: UpstreamError) -> bool:
 
 async def all_resolved(upstreams: Iterable[Upstream]) -> None:
     """Raise unless every name has been looked up once; a readiness check. A service without pods is no reason."""
-    waiting = [upstream.authority for upstream in upstreams if not upstream.resolved]
+    waiting = [upstream.name for upstream in upstreams if not upstream.resolved]
     if waiting:
         raise LookupError(f"{', '.join(waiting)} not looked up yet")
 

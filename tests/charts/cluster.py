@@ -15,6 +15,7 @@ RESOURCES = {
     "/apis/apps/v1": ["Deployment", "StatefulSet"],
     "/apis/autoscaling/v2": ["HorizontalPodAutoscaler"],
     "/apis/batch/v1": ["CronJob", "Job"],
+    "/apis/gateway.networking.k8s.io/v1": ["HTTPRoute"],
     "/apis/networking.k8s.io/v1": ["Ingress", "NetworkPolicy"],
     "/apis/policy/v1": ["PodDisruptionBudget"],
 }

@@ -18,14 +18,17 @@ OUTSIDE: dict[str, Any] = {
 }
 
 PROVIDER: dict[str, Any] = {
-    "services": {"auth": None},
+    "services": {"auth": None, "gateway": {"calls": ["items"]}},
     "tokens": {"jwksUrl": "https://id.example.com/keys", "peers": [{"ipBlock": {"cidr": "203.0.113.10/32"}}]},
 }
 
 
-def values_of(document: str) -> dict[str, Any]:
-    """The one block of YAML in a document of docs/."""
-    ((_, block),) = BLOCK.findall((ROOT / "docs" / document).read_text())
+def values_of(document: str, chapter: str = "") -> dict[str, Any]:
+    """The one block of YAML in a document of docs/, or in a chapter of it."""
+    text = (ROOT / "docs" / document).read_text()
+    if chapter:
+        text = text.split(f"\n## {chapter}\n", 1)[1].split("\n## ", 1)[0]
+    ((_, block),) = BLOCK.findall(text)
     values: dict[str, Any] = yaml.safe_load(textwrap.dedent(block))
     return values
 
@@ -45,7 +48,7 @@ def test_the_service_that_is_added_by_the_book_renders_as_written(chart: Chart, 
 
 @pytest.mark.parametrize("name", ["dev", "production"])
 def test_with_the_secrets_that_operations_names_nothing_has_to_be_made_up(chart: Chart, name: str) -> None:
-    objects = chart.render(environment(name), values_of("operations.md"), given=False)
+    objects = chart.render(environment(name), values_of("operations.md", "Secrets, and GitOps"), given=False)
 
     assert objects.kind("Secret") == {}
     for service in ("items", "auth"):

@@ -14,9 +14,9 @@ SHOP = {
         "worker": {"calls": ["items"]},
     },
 }
-"""Beside those of the chart's own values a service that calls items; only auth and items are public."""
+"""Beside those of the chart's own values a service that calls items; only the gateway is public."""
 OUTSIDE = {
-    "services": {"auth": None},
+    "services": {"auth": None, "gateway": {"calls": ["items"]}},
     "tokens": {
         "issuer": "https://id.example.com/",
         "jwksUrl": "https://id.example.com/.well-known/jwks.json",
@@ -24,16 +24,18 @@ OUTSIDE = {
     },
 }
 """Keys of somebody else's identity provider, in the place of auth."""
-COMPONENTS = ["items", "auth", "worker", "postgres", "cache", "state", "roles", "test",
+WITHOUT_GATEWAY = {"gateway": None, "items": {"public": True}, "auth": {"public": True}}
+COMPONENTS = ["gateway", "items", "auth", "worker", "postgres", "cache", "state", "roles", "test",
               "items-migrate", "auth-migrate", "auth-cron"]  # fmt: skip
 PORTS = [5432, 6379, 8000, 9000]
 OPEN = {
-    ("items", "auth", 8000), ("worker", "items", 8000),  # calls
+    ("gateway", "items", 8000), ("gateway", "auth", 8000), ("items", "auth", 8000), ("worker", "items", 8000),  # calls
+    ("gateway", "state", 6379),
     ("items", "postgres", 5432), ("items", "cache", 6379), ("items", "state", 6379),  # uses; state for what is revoked
     ("auth", "postgres", 5432), ("auth", "state", 6379),
     ("items-migrate", "postgres", 5432), ("auth-migrate", "postgres", 5432), ("roles", "postgres", 5432),  # Jobs
     ("auth-cron", "postgres", 5432), ("auth-cron", "state", 6379),
-    *product(["test"], ["items", "auth", "worker"], [8000, 9000]),
+    *product(["test"], ["gateway", "items", "auth", "worker"], [8000, 9000]),
 }  # fmt: skip
 
 
@@ -96,17 +98,40 @@ def test_everybody_may_ask_dns(shop: Network, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "port"), list(product(COMPONENTS, PORTS)))
-def test_the_edge_reaches_the_application_port_of_public_services_only(shop: Network, name: str, port: int) -> None:
+def test_the_edge_reaches_the_application_port_of_the_gateway_only(shop: Network, name: str, port: int) -> None:
     edge = Pod({}, namespace="ingress-nginx")
 
-    assert shop.allows(edge, component(name), port) == (name in {"items", "auth"} and port == 8000)
+    assert shop.allows(edge, component(name), port) == (name == "gateway" and port == 8000)
+
+
+def test_without_a_gateway_the_edge_reaches_what_is_public(chart: Chart) -> None:
+    rendered = network(chart.render(environment("dev"), {"services": WITHOUT_GATEWAY}))
+    edge = Pod({}, namespace="ingress")
+
+    assert rendered.allows(edge, component("items"), 8000)
+    assert rendered.allows(edge, component("auth"), 8000)
+    assert not rendered.allows(edge, component("items"), 9000)
+
+
+def test_the_pods_of_either_edge_are_admitted_where_it_is_on(chart: Chart) -> None:
+    gateway = component("gateway")
+    both = network(chart.render(EVERYTHING))
+    one = network(chart.render(EVERYTHING, "ingress.enabled=false"))
+    other = network(chart.render(EVERYTHING, "gatewayApi.enabled=false"))
+    none = network(chart.render(EVERYTHING, "gatewayApi.enabled=false", "ingress.enabled=false"))
+
+    edges = (Pod({}, namespace="edge"), Pod({}, namespace="gateways"))
+    seen = [tuple(each.allows(edge, gateway, 8000) for edge in edges) for each in (both, one, other, none)]
+    assert seen == [(True, True), (False, True), (True, False), (False, False)]
 
 
 @pytest.mark.parametrize(("name", "port"), list(product(COMPONENTS, PORTS)))
 def test_prometheus_reaches_the_management_port_of_services_only(shop: Network, name: str, port: int) -> None:
     prometheus = Pod({}, namespace="monitoring")
 
-    assert shop.allows(prometheus, component(name), port) == (name in {"items", "auth", "worker"} and port == 9000)
+    assert shop.allows(prometheus, component(name), port) == (
+        name in {"gateway", "items", "auth", "worker"} and port == 9000
+    )
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -196,11 +221,11 @@ def test_external_stores_are_open_to_their_users_alone(chart: Chart) -> None:
     assert not rendered.allows(component("roles"), cache, 6380)
 
 
-def test_the_environment_of_dev_opens_what_items_needs(dev: Objects) -> None:
+def test_the_environment_of_dev_opens_what_is_needed(dev: Objects) -> None:
     rendered = network(dev)
 
     assert rendered.allows(component("items"), component("auth"), 8000)
-    assert rendered.allows(Pod({"app": "traefik"}, namespace="ingress"), component("auth"), 8000)
+    assert rendered.allows(Pod({"app": "traefik"}, namespace="ingress"), component("gateway"), 8000)
     assert not rendered.allows(component("auth"), component("cache"), 6379)
 
 

@@ -1,4 +1,4 @@
-"""What a service's entry comes to: its objects, its routes, its image."""
+"""What a service's entry comes to: its objects, its image."""
 
 from typing import Any
 
@@ -6,10 +6,6 @@ import pytest
 
 from tests.charts.chart import Chart, merge, nested
 from tests.charts.conftest import environment
-
-AUTH = [
-    "/v1/users", "/v1/roles", "/v1/clients", "/v1/audit", "/oauth2", "/.well-known", "/login", "/logout", "/account",
-]  # fmt: skip
 
 
 def test_a_fourth_service_is_a_few_lines(chart: Chart) -> None:
@@ -23,30 +19,10 @@ def test_a_fourth_service_is_a_few_lines(chart: Chart) -> None:
 
 
 def test_a_service_set_to_null_is_gone(chart: Chart) -> None:
-    rendered = chart.render(environment("dev"), {"services": {"items": None}})
+    rendered = chart.render(environment("dev"), {"services": {"items": None, "gateway": {"calls": ["auth"]}}})
 
     assert [o["metadata"]["name"] for o in rendered if "items" in o["metadata"]["name"]] == []
     assert {name.rpartition("-")[0] for name in rendered.kind("Job")} == {"slipway-roles", "slipway-auth-migrate"}
-
-
-def test_the_edge_routes_public_paths_and_nothing_else(chart: Chart) -> None:
-    rendered = chart.render(environment("dev"), {"services": {"worker": {"paths": ["/v1/work"]}}})
-    (rule,) = rendered.one("Ingress", "slipway")["spec"]["rules"]
-
-    assert rule["host"] == "slipway.localhost"
-    assert {p["path"]: p["backend"]["service"]["name"] for p in rule["http"]["paths"]} == {
-        "/v1/items": "slipway-items",
-        **dict.fromkeys(AUTH, "slipway-auth"),
-    }
-
-
-def test_a_public_service_without_paths_gets_every_path(chart: Chart) -> None:
-    gateway = {"public": True, "calls": ["items"]}
-    values = {"services": {"gateway": gateway, "items": {"public": False}, "auth": {"public": False}}}
-
-    (rule,) = chart.render(environment("dev"), values).one("Ingress", "slipway")["spec"]["rules"]
-
-    assert [(p["path"], p["backend"]["service"]["name"]) for p in rule["http"]["paths"]] == [("/", "slipway-gateway")]
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from pydantic_settings import BaseSettings
 
 from services.auth.settings import AuthSettings, CommandSettings
 from services.common.settings import MigrationSettings, ServiceSettings, TokenSettings
+from services.gateway.settings import GatewaySettings
 from tests.charts.chart import Chart, Manifest, Objects, containers
 from tests.charts.conftest import environment
 from tests.charts.test_docs import PROVIDER
 
 TRACED: dict[str, Any] = {"tracing": {"endpoint": "http://collector:4318", "peers": [{"podSelector": {}}]}}
-FIXED = {"HOST", "PORT", "MANAGEMENT_PORT"}
-"""The chart's ports are what the defaults say: another one would leave the probes alone with it."""
+FIXED = {"HOST", "PORT", "MANAGEMENT_PORT", "ROUTES"}
+"""The chart's ports are what the defaults say: another one would leave the probes alone with it. Routes are a file."""
 LEFT_TO_ENV = {
     "LIVENESS_SECONDS", "MAX_BODY_BYTES", "DATABASE_POOL_TIMEOUT_SECONDS", "DATABASE_STATEMENT_TIMEOUT_SECONDS",
     "CACHE_SOFT_LIFETIME_SECONDS", "CACHE_HARD_LIFETIME_SECONDS", "DATABASE_LOCK_TIMEOUT_SECONDS",
@@ -27,6 +28,8 @@ LEFT_TO_ENV = {
     "ARGON2_MEMORY_KIB", "ARGON2_ITERATIONS", "ARGON2_PARALLELISM", "PASSWORD_THREADS", "PASSWORD_QUEUE",
     "SIGN_IN_PER_ACCOUNT", "SIGN_IN_PER_ADDRESS", "SIGN_IN_OVERALL",
     "SECOND_FACTOR_PER_ACCOUNT", "MAILS_PER_RECIPIENT", "MAILS_PER_ADDRESS",
+    "MAX_REQUESTS_IN_FLIGHT", "MAX_STREAMS", "CONNECT_TIMEOUT_SECONDS", "IDLE_TIMEOUT_SECONDS", "RESOLVE_SECONDS",
+    "SLOW_START_SECONDS", "TOKEN_CACHE_SIZE", "DOCUMENTS_SECONDS", "CORS_ORIGINS",
 }  # fmt: skip
 """With a default that suits every cluster; `services.<name>.env` changes one."""
 READ_BY_OPENTELEMETRY = {
@@ -95,6 +98,7 @@ def test_the_processes_of_every_service_are_found(dev: Objects) -> None:
         "AuthSettings",
         "CommandSettings",
         "CommandSettings",
+        "GatewaySettings",
         "ItemsSettings",
         "MigrationSettings",
         "MigrationSettings",
@@ -139,11 +143,21 @@ def test_what_is_listed_exists_and_is_not_set_by_the_chart(dev: Objects) -> None
     assert set_by_chart.isdisjoint(LEFT_TO_ENV | FIXED)
 
 
-def test_the_settings_accept_what_the_chart_says(traced: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+def mounted(objects: Objects, folder: Path) -> dict[str, str]:
+    """Where the files of the ConfigMap that a pod of the gateway finds are now, by where it finds them."""
+    for name, text in objects.one("ConfigMap", "slipway-gateway")["data"].items():
+        (folder / name).write_text(text)
+    return {f"/files/{name}": str(folder / name) for name in objects.one("ConfigMap", "slipway-gateway")["data"]}
+
+
+def test_the_settings_accept_what_the_chart_says(
+    traced: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = mounted(traced, tmp_path)
     for settings, env in processes(traced):
         with monkeypatch.context() as patch:
             for name, value in env.items():
-                patch.setenv(name, value)
+                patch.setenv(name, files.get(value, value))
 
             read = settings().model_dump(mode="json")
 
@@ -156,6 +170,8 @@ def test_the_settings_accept_everything_that_the_chart_can_say(
 ) -> None:
     rendered = chart.render(environment("everything"))
     (tmp_path / "ca.crt").touch()
+    (tmp_path / "root.crt").touch()
+    files = mounted(rendered, tmp_path)
     urls: dict[str, str] = {}
 
     of_items = Objects(o for o in rendered if "worker" not in o["metadata"]["name"])  # of which there is no code
@@ -163,8 +179,10 @@ def test_the_settings_accept_everything_that_the_chart_can_say(
         urls |= {name: value for name, value in env.items() if name in {"CACHE_URL", "DATABASE_URL"}}
         with monkeypatch.context() as patch:
             for name, value in env.items():
-                patch.setenv(name, re.sub(r"=/ca/\w+/", f"={tmp_path}/", value))
+                patch.setenv(name, files.get(value) or re.sub(r"=/ca/\w+/", f"={tmp_path}/", value))
             read = settings()
+        if isinstance(read, GatewaySettings):
+            assert (read.cors_origins, read.hsts_seconds) == (("https://app.example.com",), 300)
         if isinstance(read, TokenSettings):
             assert read.jwks_address == "https://id.example.com/jwks.json"
 
@@ -177,7 +195,7 @@ def test_the_issuer_is_handed_on_to_the_letter(chart: Chart) -> None:
     rendered = chart.render(environment("production"), "tokens.issuer=https://id.example.com/")
     issuers = {settings.__name__: env["ISSUER"] for settings, env in processes(rendered) if "ISSUER" in env}
 
-    assert issuers.keys() >= {"ItemsSettings", "AuthSettings"}
+    assert issuers.keys() >= {"ItemsSettings", "AuthSettings", "GatewaySettings"}
     assert set(issuers.values()) == {"https://id.example.com/"}
 
 

@@ -15,7 +15,7 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 OPEN = {"/$defs/affinity"}
 """Kubernetes' own shapes, which the API server checks better than a copy of them here."""
 
-
+WITHOUT_AUTH = {"auth": None, "gateway": {"calls": ["items"]}}
 OUTSIDE = {
     "postgres.deploy": False,
     "postgres.host": "db.example.com",
@@ -111,6 +111,8 @@ def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
         ("ingress.host", "x"),
         ("mail.sender", "x"),
         ("services.auth.crons.keys.command", []),
+        ("services.items.routes./v1/items.timeout", 5),
+        ("gatewayApi.parentRef", []),
     ],
 )
 def test_an_unknown_key_is_refused_by_name(chart: Chart, path: str, value: object) -> None:
@@ -118,7 +120,8 @@ def test_an_unknown_key_is_refused_by_name(chart: Chart, path: str, value: objec
 
     sentence = refusal(chart, nested(path, value))
 
-    assert f"at '/{where.replace('.', '/')}'" in sentence.replace("at ''", "at '/'")
+    place = where.replace("/", "~1").replace(".", "/")  # RFC 6901
+    assert f"at '/{place}'" in sentence.replace("at ''", "at '/'")
     assert f"additional properties '{key}' not allowed" in sentence
 
 
@@ -153,6 +156,8 @@ def test_an_unknown_key_is_refused_by_name(chart: Chart, path: str, value: objec
         ("environment", "staging", "at '/environment'"),
         ("trustedProxies", ["10.0.0.1"], "at '/trustedProxies/0'"),
         ("tracing.ratio", "2", "at '/tracing/ratio'"),
+        ("clusterDomain", "cluster.local.", "at '/clusterDomain'"),
+        ("gatewayApi.parentRefs", [{"namespace": "edge"}], "at '/gatewayApi/parentRefs/0': missing property 'name'"),
     ],
 )
 def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, value: object, sentence: str) -> None:
@@ -177,13 +182,17 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
         ({"services.auth.secretEnv.SMTP_PASSWORD": {"value": "x"}}, "services.auth.secretEnv.SMTP_PASSWORD: the chart"),
         ({"services.auth.env.MAILER": "none"}, "services.auth.env.MAILER: the chart sets this variable itself"),
         ({"services.auth-clean": {}}, "services.auth.crons.clean: there is a service auth-clean, and both would have"),
-        ({"services.auth-cron": {}}, "services.auth-cron: names that end in -migrate, -database, -cron or -test"),
-        ({"services.items.calls": ["auht"]}, "services.items.calls: there is no service auht; there are auth, items."),
+        ({"services.auth-cron": {}}, "services.auth-cron: names that end in -migrate, -database, -cron, -pods or"),
+        ({"services.items.calls": ["auht"]}, "there is no service auht; there are auth, gateway, items."),
         ({"services.items.calls": ["auth", "items"]}, "services.items.calls: a service does not call itself"),
         ({"tokens.jwksUrl": "https://id.example.com"}, "services.auth.tokens is issue: nobody would"),
-        ({"tokens.jwksUrl": "https://id.example.com", "services.auth": None},
+        ({"tokens.jwksUrl": "https://id.example.com", "services.auth": None, "services.gateway.calls": ["items"]},
          "tokens.peers is empty: say where the keys are, or the network"),
-        ({"services.items.public": False, "services.auth.public": False}, "ingress.enabled is true and no service is"),
+        ({"services.gateway": None}, "ingress.enabled is true and no service is public"),
+        ({"services.gateway": None, "ingress.enabled": False, "gatewayApi.enabled": True,
+          "gatewayApi.parentRefs": [{"name": "edge"}]}, "gatewayApi.enabled is true and no service is public"),
+        ({"gatewayApi.enabled": True}, "gatewayApi.enabled is true and gatewayApi.parentRefs is empty"),
+        ({"gatewayApi.enabled": True, "gatewayApi.parentRefs": [{"name": "edge"}]}, "gatewayApi.namespaces is empty"),
         ({"services.items.uses": ["cache"]}, "services.items.migrate is true but postgres is not among"),
         ({"services.items.autoscaling.minReplicas": 4}, "minReplicas is 4, more than maxReplicas, 3"),
         ({"defaults.resources.requests.cpu": None},
@@ -192,7 +201,10 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
         ({"services.items.env.CURSOR_KEY": "x"}, "services.items.env.CURSOR_KEY: the chart sets this variable itself"),
         ({"services.items.secretEnv.DATABASE_URL": {"value": "x"}}, "services.items.secretEnv.DATABASE_URL"),
         ({"services.items.secretEnv.CURSOR_KEY": {"existingSecret": "a"}}, "value and existingSecret exclude"),
-        ({"services.auth.paths": ["/v1/items"]}, "services.items.paths: /v1/items is already routed to auth"),
+        ({"services.auth.paths": ["/v1/items"], "services.auth.routes": None},
+         "services.items.paths: /v1/items is already routed to auth"),
+        ({"services.gateway": None, "services.auth.paths": ["/v1/items"], "services.auth.public": True,
+          "services.items.public": True}, "services.items.paths: /v1/items is already routed to auth"),
         ({"services.cache": {}}, "services.cache: the name cache is taken"),
         ({"services.items-migrate": {}}, "services.items-migrate: names that end in -migrate"),
         ({"services.items.database.poolSize": 50}, "postgres.maxConnections is 300 and the release can need 336"),
@@ -243,20 +255,20 @@ def test_parameters_that_the_start_script_depends_on_are_refused(chart: Chart, p
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("", "services.items.tokens is verify, but there are no keys to verify with"),
+        ("", "services.gateway.tokens is verify, but there are no keys to verify with"),
         ("http://id.example.com/keys", "tokens.jwksUrl is http://id.example.com/keys: whoever stands between"),
         ("http://keys.svc.example.com", "it must begin with https://"),
     ],
 )
 def test_production_needs_keys_that_nobody_can_change_on_the_way(chart: Chart, url: str, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
-        chart.render(environment("production"), f"tokens.jwksUrl={url}", {"services": {"auth": None}})
+        chart.render(environment("production"), f"tokens.jwksUrl={url}", {"services": WITHOUT_AUTH})
 
 
 @pytest.mark.parametrize("host", ["keys.tools.svc", "keys.tools.svc.cluster.local:8080"])
 def test_keys_of_another_namespace_may_come_without_tls(chart: Chart, host: str) -> None:
     peers: list[dict[str, Any]] = [{"podSelector": {}}]
-    values = {"services": {"auth": None}, "tokens": {"peers": peers}}
+    values = {"services": WITHOUT_AUTH, "tokens": {"peers": peers}}
     chart.render(environment("production"), f"tokens.jwksUrl=http://{host}/jwks.json", values)
 
 

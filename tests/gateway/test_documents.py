@@ -113,14 +113,14 @@ async def test_the_start_page_says_what_runs_in_which_version_and_how_it_is(
     make_gateway: MakeGateway, service: Service, standing: Pod
 ) -> None:
     async def resolve(host: str, _: int) -> list[str]:
-        if host == "gone.test":
+        if host == "slipway-gone-pods.slipway.test.":
             raise NobodyError
         return ["127.0.0.1"]
 
     routes = {
         "/v1/a": f"http://things.test:{standing.port}",
         "/v1/a/more": f"http://things.test:{standing.port}",
-        "/v1/b": "http://gone.test:80",
+        "/v1/b": {"upstream": "http://slipway-gone-pods.slipway.test.:80", "service": "gone"},
         "/v1/c": "http://silent.test:1",
     }
     async with make_gateway(routes, resolve=resolve, documents_seconds=0.05) as gateway:

@@ -53,6 +53,11 @@ def entry(**fields: object) -> dict[str, str]:
     return {"ROUTES": json.dumps({"/v1/a": {"upstream": "http://a:8000", **fields}})}
 
 
+def both(first: str, its: str, second: str, other: str) -> dict[str, str]:
+    routes = {"/v1/a": {"upstream": its, "service": first}, "/v1/b": {"upstream": other, "service": second}}
+    return {"ROUTES": json.dumps(routes)}
+
+
 LIMIT = {"per": "route", "count": 1, "seconds": 60}
 PRINCIPAL = LIMIT | {"per": "principal"}
 BIG = LIMIT | {"count": 50_000, "seconds": 86_400}
@@ -82,6 +87,9 @@ BIG = LIMIT | {"count": 50_000, "seconds": 86_400}
         (entry(timeout_seconds=0), "ROUTES has a wrong route /v1/a: timeout_seconds: Input should be greater than 0"),
         (entry(timeout_seconds="soon"), "ROUTES has a wrong route /v1/a: timeout_seconds: Input should be a valid"),
         (entry(max_body_bytes=-1), "ROUTES has a wrong route /v1/a: max_body_bytes: Input should be greater than 0"),
+        (entry(service="Items"), "ROUTES has a wrong route /v1/a: service: String should match pattern"),
+        (both("a", "http://a:8000", "a", "http://b:8000"), "The routes give a a second service or upstream"),
+        (both("a", "http://a:8000", "b", "http://a:8000"), "The routes give http://a:8000 a second service or up"),
         (entry(max_body_bytes=10**9), "The route /v1/a has a max_body_bytes over MAX_BODY_BYTES="),
         (entry(limits=5), "ROUTES has a wrong route /v1/a: limits: Input should be a valid tuple"),
         (entry(limits=[{"per": "day"}]), "ROUTES has a wrong route /v1/a: limits.0.per: Input should be 'principal'"),

@@ -1,6 +1,7 @@
 """`make run`: the services as plain processes with reload, on a Postgres and a Redis that end with them."""
 
 import hashlib
+import json
 import os
 import secrets
 import signal
@@ -12,14 +13,19 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.support.databases import execute
 from tests.support.processes import ROOT, wait_until_ready
 from tests.support.servers import postgres_server, redis_server
 
-# service: (application port, management port); RUN_PORT moves them all
+# service: (application port, management port); RUN_PORT moves them all. The first one's is the way in
 FIRST_PORT = int(os.environ.get("RUN_PORT", "8000"))
-PORTS = {name: (FIRST_PORT + n, FIRST_PORT + 1000 + n) for n, name in enumerate(("items", "auth"))}
+PORTS = {name: (FIRST_PORT + n, FIRST_PORT + 1000 + n) for n, name in enumerate(("gateway", "items", "auth"))}
+ORIGIN = f"http://localhost:{FIRST_PORT}"
+VALUES = ROOT / "charts" / "slipway" / "values.yaml"
 
 
 def main() -> int:
@@ -64,7 +70,8 @@ def start(stack: ExitStack, client: Path) -> dict[str, "subprocess.Popen[bytes]"
     postgres = stack.enter_context(postgres_server())
     redis = stack.enter_context(redis_server())
     given = variables(postgres.url.removesuffix("/postgres"), redis.url)
-    for name, own in given.items():
+    for name in ("auth", "items"):
+        own = given[name]
         execute(postgres.url, f"CREATE DATABASE {name}")
         command = [sys.executable, "-m", f"services.{name}", "migrate"]
         if subprocess.run(command, env=environment(own), check=False).returncode:
@@ -78,23 +85,41 @@ def start(stack: ExitStack, client: Path) -> dict[str, "subprocess.Popen[bytes]"
 
 def variables(postgres: str, redis: str) -> dict[str, dict[str, str]]:
     """What each service is told, by name; auth comes up first."""
-    tokens = {"ISSUER": f"http://localhost:{PORTS['auth'][0]}", "AUDIENCE": "slipway", "STATE_URL": redis}
+    tokens = {"ISSUER": ORIGIN, "AUDIENCE": "slipway", "STATE_URL": redis}
+    behind = {**tokens, "TRUSTED_PROXIES": "127.0.0.1/32"}  # the gateway
+    auth = at("auth")
     keys = ("KEY_ENCRYPTION_KEY", "TOKEN_KEY", "AUDIT_KEY")
     return {
         "auth": {
-            **tokens,
+            **behind,
             **{name: secrets.token_hex(32) for name in keys},
             "DATABASE_URL": f"{postgres}/auth",
             "MAILER": "console",
             "SIGN_UP_ROLE": "editor",
         },
         "items": {
-            **tokens,
-            "AUTH_URL": tokens["ISSUER"],
+            **behind,
+            "AUTH_URL": auth,
             "DATABASE_URL": f"{postgres}/items",
             "CACHE_URL": redis,
             "CURSOR_KEY": secrets.token_hex(32),
         },
+        "gateway": {**tokens, "AUTH_URL": auth, "ROUTES": json.dumps(routes())},
+    }
+
+
+def at(name: str) -> str:
+    """Where a service listens."""
+    return f"http://127.0.0.1:{PORTS[name][0]}"
+
+
+def routes() -> dict[str, dict[str, Any]]:
+    """The table of the gateway, from the paths and routes of the chart's values."""
+    services = yaml.safe_load(VALUES.read_text())["services"]
+    return {
+        path: {"upstream": at(name), "service": name, **services[name].get("routes", {}).get(path, {})}
+        for name in services["gateway"]["calls"]
+        for path in [*services[name]["paths"], *services[name].get("routes", {})]
     }
 
 
@@ -141,16 +166,15 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 def report(client: Path) -> str:
     """What to paste next."""
-    auth, items = PORTS["auth"][0], PORTS["items"][0]
     return f"""
-Slipway runs: items at http://localhost:{items}, auth at http://localhost:{auth}. An edited .py is live at once;
-Ctrl-C ends everything, rows included.
+Slipway runs at {ORIGIN}, its API at {ORIGIN}/docs. An edited .py is live at once; Ctrl-C ends everything,
+rows included. Behind it, for debugging: items at {at("items")}, auth at {at("auth")}.
 
-  TOKEN=$(curl -s -K {client} http://localhost:{auth}/oauth2/token -d grant_type=client_credentials \\
+  TOKEN=$(curl -s -K {client} {ORIGIN}/oauth2/token -d grant_type=client_credentials \\
       | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
-  curl -s http://localhost:{items}/v1/items -H "Authorization: Bearer $TOKEN" \\
+  curl -s {ORIGIN}/v1/items -H "Authorization: Bearer $TOKEN" \\
       -H 'Content-Type: application/json' -d '{{"name": "lamp", "price_minor": 4900, "currency": "EUR"}}'
-  curl -s http://localhost:{items}/v1/items -H "Authorization: Bearer $TOKEN"
+  curl -s {ORIGIN}/v1/items -H "Authorization: Bearer $TOKEN"
 """
 
 

@@ -25,7 +25,7 @@ class Run:
 
     def __init__(self, log: Path) -> None:
         self.log = log
-        self.port = free_port(beside=(1, 1000, 1001))
+        self.port = free_port(beside=(1, 2, 1000, 1001, 1002))
         with log.open("wb") as out:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.run"],
@@ -58,6 +58,7 @@ def run(tmp_path: Path) -> Generator[Run]:
 
 def test_the_printed_lines_create_and_list_an_item_and_nothing_outlives_it(run: Run) -> None:
     said = run.wait_for("Ctrl-C ends everything")
+    assert httpx2.get(f"http://127.0.0.1:{run.port}/").status_code == 200
     lines = said[said.index("  TOKEN=") :]
     done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
@@ -72,7 +73,7 @@ def test_the_printed_lines_create_and_list_an_item_and_nothing_outlives_it(run: 
 
 def left_over(said: str) -> list[str]:
     """Command lines that still mention a port of this run."""
-    ports = set(re.findall(r"localhost:(\d+)", said))
+    ports = set(re.findall(r"(?:localhost|127\.0\.0\.1):(\d+)", said))
     commands = [path.read_bytes().replace(b"\0", b" ").decode() for path in Path("/proc").glob("[0-9]*/cmdline")]
     return [command for command in commands if any(port in command for port in ports) and "pytest" not in command]
 
@@ -90,4 +91,4 @@ def test_a_taken_port_is_one_sentence() -> None:
         )
 
     assert done.returncode == 1
-    assert re.fullmatch(r"make run: port \d+, which items needs, is taken; .*\n", done.stderr)
+    assert re.fullmatch(r"make run: port \d+, which gateway needs, is taken; .*\n", done.stderr)

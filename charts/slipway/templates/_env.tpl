@@ -15,7 +15,13 @@
 {{- $_ := set $env "AUDIENCE" $root.Values.tokens.audience -}}
 {{- end -}}
 {{- if and (eq $service.tokens "verify") $root.Values.tokens.jwksUrl }}{{ $_ := set $env "JWKS_URL" $root.Values.tokens.jwksUrl }}{{ end -}}
-{{- range $callee := $service.calls -}}
+{{- $calls := $service.calls -}}
+{{- if eq .name "gateway" -}}{{/* which has the others from its routes */}}
+{{- $calls = ternary (list "auth") list (has "auth" $calls) -}}
+{{- $_ := set $env "ROUTES_FILE" "/files/routes.json" -}}
+{{- $_ := set $env "LIMIT_REPLICAS" (include "slipway.minPods" .) -}}
+{{- end -}}
+{{- range $callee := $calls -}}
 {{- $variable := printf "%s_URL" (include "slipway.identifier" $callee | upper) -}}
 {{- $_ := set $env $variable (printf "http://%s:8000" (include "slipway.fullname" (dict "root" $root "name" $callee))) -}}
 {{- end -}}

@@ -21,9 +21,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.ingress.enabled (not $paths) -}}
-{{- fail "ingress.enabled is true and no service is public: set public: true for one of them, or ingress.enabled: false." -}}
-{{- end -}}
+{{- include "slipway.validateWayIn" . -}}
 {{- include "slipway.validateTokens" . -}}
 {{- include "slipway.validateMail" . -}}
 {{- include "slipway.validateStores" . -}}
@@ -41,11 +39,11 @@
 {{- $name := .name -}}
 {{- $key := printf "services.%s" .name -}}
 {{- $service := include "slipway.service" . | fromJson -}}
-{{- if has .name (list "postgres" "cache" "state" "roles" "test" "edge" "secrets" "policies" "deny" "dns" "tls" "mail") -}}
+{{- if has .name (list "postgres" "cache" "state" "roles" "test" "edge" "redirect" "secrets" "policies" "deny" "dns" "tls" "mail") -}}
 {{- fail (printf "%s: the name %s is taken by a part of the release." $key .name) -}}
 {{- end -}}
-{{- if regexMatch "-(migrate|database|cron|test)$" .name -}}
-{{- fail (printf "%s: names that end in -migrate, -database, -cron or -test are for parts of a service." $key) -}}
+{{- if regexMatch "-(migrate|database|cron|pods|test)$" .name -}}
+{{- fail (printf "%s: names that end in -migrate, -database, -cron, -pods or -test are for parts of a service." $key) -}}
 {{- end -}}
 {{- range $cron, $_ := $service.crons -}}
 {{- if hasKey $root.Values.services (printf "%s-%s" $name $cron) -}}

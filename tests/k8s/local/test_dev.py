@@ -81,6 +81,18 @@ def test_every_service_is_an_artifact_in_both_ways_of_building(skaffold_yaml: di
         assert sorted(artifact["image"] for artifact in build["artifacts"]) == images.services()
 
 
+def test_every_artifact_is_what_the_release_runs(skaffold_yaml: dict[str, Any]) -> None:
+    (release,) = skaffold_yaml["deploy"]["helm"]["releases"]
+    kind = next(each for each in skaffold_yaml["profiles"] if each["name"] == "kind")
+
+    for name in images.services():
+        for key, word in (("repository", "REPO"), ("tag", "TAG"), ("digest", "DIGEST")):
+            said = release["setValueTemplates"][f"services.{name}.image.{key}"]
+            assert said == f"{{{{.IMAGE_{word}_{name}}}}}"
+        removed = f"/deploy/helm/releases/0/setValueTemplates/services.{name}.image.digest"
+        assert {"op": "remove", "path": removed} in kind["patches"]
+
+
 def test_skaffold_rebuilds_for_exactly_what_goes_into_an_image(skaffold_yaml: dict[str, Any]) -> None:
     for artifact in node_profile(skaffold_yaml)["build"]["artifacts"]:
         listed = [paths.ROOT / path for path in artifact["custom"]["dependencies"]["paths"]]

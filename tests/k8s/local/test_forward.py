@@ -1,7 +1,6 @@
 """The forwarder carries bytes both ways, passes on each side's end, and ends when it is told to."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
