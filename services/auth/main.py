@@ -14,11 +14,13 @@ from services.auth.audit.sealing import open_sealing
 from services.auth.clients.router import router as clients_router
 from services.auth.keys.ring import KeyRing, open_key_ring
 from services.auth.keys.router import router as keys_router
+from services.auth.metrics import AuthMetrics
 from services.auth.oauth.router import discovery as discovery_router
 from services.auth.oauth.router import router as oauth_router
 from services.auth.oauth.tokens import Tokens
 from services.auth.pages.errors import PageOfLastResort, add_page_errors
 from services.auth.pages.router import router as pages_router
+from services.auth.retention.backlog import backlog
 from services.auth.retention.gauges import open_maintenance_gauges
 from services.auth.revocations.publisher import Publisher, open_publisher
 from services.auth.sealing import Sealer
@@ -32,6 +34,7 @@ from services.auth.users.router import router as users_router
 from services.common.app import create_service
 from services.common.following import open_revocations
 from services.common.migrations import head
+from services.common.polled import polled
 from services.common.postgres import SessionMaker, check_migrated, open_postgres, session_maker
 from services.common.redis import open_redis
 from services.common.tokens import TokenVerifier
@@ -52,6 +55,7 @@ class State(TypedDict):
     outbox: Outbox
     sealer: Sealer
     publisher: Publisher
+    metrics: AuthMetrics
     token_verifier: TokenVerifier
     readiness_checks: dict[str, Callable[[], Awaitable[object]]]
 
@@ -73,6 +77,7 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
             publisher = await stack.enter_async_context(open_publisher(redis, sessions, registry))
             revocations = await stack.enter_async_context(open_revocations(settings.state_url, registry))
             await stack.enter_async_context(open_maintenance_gauges(sessions, registry))
+            await stack.enter_async_context(polled(partial(backlog, sessions), registry))
             outbox = await stack.enter_async_context(open_outbox(make_mailer(settings), registry))
             passwords = stack.enter_context(closing(PasswordHasher(settings, registry)))
             yield {
@@ -86,6 +91,7 @@ def create_app(settings: AuthSettings | None = None) -> FastAPI:
                 "outbox": outbox,
                 "sealer": Sealer(settings),
                 "publisher": publisher,
+                "metrics": AuthMetrics(registry),
                 "token_verifier": TokenVerifier(
                     ring, issuer=settings.issuer, audience=settings.audience, revocations=revocations
                 ),

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from services.common.body_limit import BodyLimit
 from services.common.health import Health
 from services.common.methods import HeadIsGet
-from services.common.metrics import metrics_middleware, process_registry
+from services.common.metrics import CountRequests, HttpMetrics, TelemetryMetrics, process_registry
 from services.common.middleware import LastResort, RequestContext
 from services.common.openapi import describe_problems
 from services.common.problems import add_problem_handlers
@@ -44,6 +44,7 @@ def create_service(
     """
     health = Health()
     registry = process_registry(settings.service_name, project_version(), health)
+    telemetry = TelemetryMetrics(registry)
     app = FastAPI(
         title=title,
         version=project_version(),
@@ -55,7 +56,7 @@ def create_service(
         telemetry=NO_NATIVE_TELEMETRY,
         middleware=[  # the first is outermost
             Middleware(RequestContext, health=health, trusted_proxies=settings.trusted_proxies),
-            *metrics_middleware(registry),
+            Middleware(CountRequests, meter=HttpMetrics(registry)),
             *edge,
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(LastResort, health=health),
@@ -65,6 +66,7 @@ def create_service(
     )
     app.state.health = health
     app.state.registry = registry
+    app.state.telemetry = telemetry
     app.state.websockets = websockets
     add_problem_handlers(app)
     describe_problems(app)

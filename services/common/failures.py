@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 SILENT_SECONDS = 10.0
+REASONS = ("busy", "away", "conflict", "schema", "error")
 
 log = structlog.get_logger()
 
@@ -21,6 +22,8 @@ class Failures:
         self._counted = Counter(
             "database_failures_total", "Requests that the database failed, by reason", ["reason"], registry=registry
         )
+        for reason in REASONS:
+            self._counted.labels(reason)
 
     def failed(self, reason: str, error: BaseException, sqlstate: str | None = None) -> None:
         """Note one failure; of the error only its class is told."""

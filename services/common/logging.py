@@ -24,6 +24,7 @@ QUIET = {
     "httpcore2": "WARNING",
     "watchfiles": "WARNING",
     "asyncio": "WARNING",
+    "services.common.database_metrics": "WARNING",  # SQLAlchemy's pool, which logs under the name of our class
 }
 
 

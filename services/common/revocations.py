@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 Kind = Literal["user", "client", "session", "grant", "token"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -24,6 +24,7 @@ LIFE_SECONDS = MAX_TOKEN_SECONDS + 60  # and what clocks may differ by
 START_SECONDS = 30.0  # a process that has heard nothing yet is not ready for so long, then it serves without
 MAX_ENTRIES = 100_000
 MAX_TARGET = 255  # characters
+LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)  # seconds
 
 log = structlog.get_logger()
 
@@ -70,6 +71,12 @@ class Metrics:
         )
         self.applied = Counter("revocations_applied_total", "Revocations that were new here", registry=registry)
         self.refused = Counter("revocations_refused_total", "Requests whose token was revoked", registry=registry)
+        self.lag = Histogram(
+            "revocation_lag_seconds",
+            "From when something was revoked until it was refused here; not of those that were there at the start",
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
         self.unreadable = Gauge(
             "revocations_unreadable",
             "Entries in `state` that are no revocation, at the last reading",
@@ -137,6 +144,8 @@ class Revocations:
             return
         self._known[kind][target] = Entry(at, max(until, before.until))
         self.metrics.applied.inc()
+        if self._loaded:
+            self.metrics.lag.observe(max(0.0, self._clock() - at / 1000))
 
     def _crowd_out(self, at: int, until: int) -> None:
         if self._crowd is NEVER:

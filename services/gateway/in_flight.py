@@ -1,19 +1,15 @@
 """How many requests are forwarded at once; streams, which stay for hours, are counted apart."""
 
-from prometheus_client import Gauge
-
 from services.gateway.exceptions import OverloadedError
 
 
 class InFlight:
     """Refuses early (503, Retry-After) what would only wait."""
 
-    def __init__(self, *, max_requests: int, max_streams: int, gauge: Gauge) -> None:
-        """Take the two limits, and where to show what they hold."""
+    def __init__(self, *, max_requests: int, max_streams: int) -> None:
+        """Take the two limits."""
         self._limits = {"request": max_requests, "stream": max_streams}
         self._held = {"request": 0, "stream": 0}
-        for kind in self._held:
-            gauge.labels(kind).set_function(lambda kind=kind: self._held[kind])  # type: ignore[misc]
 
     def admit(self, kind: str = "request") -> "Ticket":
         """Let one more in. Raises OverloadedError."""

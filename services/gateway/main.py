@@ -70,10 +70,9 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             )
             for url in {route.upstream for route in routes.all}
         }
+        metrics.watch(upstreams.values())
         streams = Streams(app.state.health, drain_seconds=settings.drain_seconds)
-        in_flight = InFlight(
-            max_requests=settings.max_requests_in_flight, max_streams=settings.max_streams, gauge=metrics.in_flight
-        )
+        in_flight = InFlight(max_requests=settings.max_requests_in_flight, max_streams=settings.max_streams)
         async with AsyncExitStack() as stack:
             verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry))
             limits = await stack.enter_async_context(

@@ -1,15 +1,68 @@
 """What the gateway counts beside the requests themselves."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from services.common.metrics import BUCKETS
 
 
+class Ejectable(Protocol):
+    """A pod, as far as it is counted."""
+
+    times_ejected: int
+
+    def is_ejected(self, now: float) -> bool:
+        """Whether it is left alone now."""
+
+
+class HasPods(Protocol):
+    """An upstream, as far as it is counted."""
+
+    @property
+    def authority(self) -> str:
+        """Its label."""
+
+    @property
+    def pods(self) -> Mapping[str, Ejectable]:
+        """Its pods by address."""
+
+
+class PodHealth(Collector):
+    """What is known of the pods that are there now: those that have gone take their numbers with them."""
+
+    def __init__(self, upstreams: Iterable[HasPods]) -> None:
+        """Take the upstreams."""
+        self._upstreams = tuple(upstreams)
+
+    def collect(self) -> Iterator[Metric]:
+        """How many are left alone, and how often each was."""
+        alone = GaugeMetricFamily("gateway_upstream_ejected", "Pods that are left alone now", labels=["upstream"])
+        times = CounterMetricFamily(
+            "gateway_upstream_pod_ejections_total",
+            "How often each pod that is there was left alone",
+            labels=["upstream", "pod"],
+        )
+        now = time.monotonic()
+        for upstream in self._upstreams:
+            pods = dict(upstream.pods)
+            alone.add_metric([upstream.authority], sum(pod.is_ejected(now) for pod in pods.values()))
+            for address, pod in pods.items():
+                times.add_metric([upstream.authority, address], pod.times_ejected)
+        yield alone
+        yield times
+
+
 class GatewayMetrics:
-    """By upstream (`items:8000`), never by pod: pods come and go without end."""
+    """By upstream (`items:8000`); by pod only what goes with the pod, for they come and go without end."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Count in this registry."""
+        self._registry = registry
         self.upstream_seconds = Histogram(
             "gateway_upstream_duration_seconds",
             "From the request's first byte to the pod until the head of its answer",
@@ -42,7 +95,6 @@ class GatewayMetrics:
         self.connections = Gauge(
             "gateway_upstream_connections", "Connections to pods, idle and at work", registry=registry
         )
-        self.in_flight = Gauge("gateway_requests_in_flight", "Requests being forwarded", ["kind"], registry=registry)
         self.refused = Counter(
             "gateway_requests_refused_total", "Requests that no service was asked for", ["reason"], registry=registry
         )
@@ -63,3 +115,20 @@ class GatewayMetrics:
         )
         for by in ("state", "local", "open", "closed"):
             self.limits_decided.labels(by)
+        for result in ("accepted", "remembered", "refused"):
+            self.token_checks.labels(result)
+
+    def watch(self, upstreams: Iterable[HasPods]) -> None:
+        """Tell also of the pods of these; what has not happened yet is there at zero."""
+        upstreams = tuple(upstreams)
+        self._registry.register(PodHealth(upstreams))
+        for upstream in upstreams:
+            name = upstream.authority
+            self.upstream_seconds.labels(name)
+            self.ejections.labels(name)
+            for reason in ("connect", "broken", "slow"):
+                self.upstream_failures.labels(name, reason)
+            for result in ("sent", "refused"):
+                self.retries.labels(name, result)
+            for result in ("resolved", "failed"):
+                self.resolutions.labels(name, result)

@@ -16,6 +16,7 @@ class Pod:
         self.address = address
         self.in_flight = 0
         self.ejections = 0  # in a row
+        self.times_ejected = 0
         self._born = born
         self._failures = 0
         self._ejected_until = 0.0
@@ -30,6 +31,10 @@ class Pod:
     def is_usable(self, now: float) -> bool:
         """Whether to send it requests: not while it is ejected, and then only one until that has gone well."""
         return self.ejections == 0 or (now >= self._ejected_until and not self._on_trial)
+
+    def is_ejected(self, now: float) -> bool:
+        """Whether it is left alone now."""
+        return self.ejections > 0 and now < self._ejected_until
 
     def begin(self) -> None:
         """A request is sent to it."""
@@ -53,4 +58,5 @@ class Pod:
             return False
         self._ejected_until = now + min(LONGEST_EJECTION_SECONDS, FIRST_EJECTION_SECONDS * 2**self.ejections)
         self.ejections += 1
+        self.times_ejected += 1
         return True

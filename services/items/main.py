@@ -9,9 +9,11 @@ from fastapi import FastAPI
 
 from services.common.app import create_service
 from services.common.migrations import head
+from services.common.polled import polled
 from services.common.postgres import SessionMaker, check_migrated, open_postgres, session_maker
 from services.common.redis import open_redis
 from services.common.tokens import TokenVerifier, open_token_verifier
+from services.items.backlog import backlog
 from services.items.cache import CacheMetrics, ItemCache, Lifetimes
 from services.items.cursor import CursorSigner
 from services.items.router import router
@@ -39,6 +41,7 @@ def create_app(settings: ItemsSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(open_postgres(settings, app.state.registry))
+            await stack.enter_async_context(polled(partial(backlog, engine), app.state.registry))
             redis = await stack.enter_async_context(open_redis(settings.cache_url))
             verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry))
             yield {

@@ -1,6 +1,9 @@
 """What is counted, under which labels, and that nobody can invent new ones."""
 
+import asyncio
+
 import httpx2
+import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -8,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
+from tests.support.waits import until
 
 
 def requests(app: FastAPI) -> dict[tuple[str, str, str], float]:
@@ -91,3 +95,40 @@ async def test_two_applications_of_a_process_count_apart() -> None:
 async def test_metrics_are_not_on_the_public_port(client: httpx2.AsyncClient) -> None:
     for path in ("/metrics", "/livez", "/readyz", "/docs"):
         assert (await client.get(path)).status_code == 404
+
+
+async def test_requests_and_streams_in_flight_are_counted_apart() -> None:
+    app = create_app(SampleSettings())
+    sample = app.state.registry.get_sample_value
+
+    def in_flight() -> tuple[float, float]:
+        return tuple(sample("http_requests_in_flight", {"kind": kind}) for kind in ("request", "stream"))
+
+    async with app_client(app) as client:
+        assert in_flight() == (0, 0)
+        waiting = asyncio.create_task(client.get("/v1/sample/slow/5"))
+        await until(lambda: in_flight() == (1, 0), "the request")
+        waiting.cancel()
+        async with client.stream("GET", "/v1/sample/events") as answer:
+            await anext(answer.aiter_raw())
+            await until(lambda: in_flight()[1] == 1, "the stream")
+        await until(lambda: in_flight() == (0, 0), "the end of both")
+
+
+async def test_the_children_of_a_route_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(SampleSettings())
+    async with app_client(app) as client:
+        await client.get("/v1/sample/ping")
+        monkeypatch.setattr("prometheus_client.metrics.MetricWrapperBase.labels", None)
+        for _ in range(3):
+            assert (await client.get("/v1/sample/ping")).status_code == 200
+
+    monkeypatch.undo()
+    assert requests(app) == {("GET", "/v1/sample/ping", "200"): 4}
+
+
+async def test_what_becomes_of_telemetry_is_told_from_the_start() -> None:
+    sample = create_app(SampleSettings()).state.registry.get_sample_value
+
+    for name in ("traces_spans_sent_total", "traces_spans_dropped_total", "log_lines_sampled_out_total"):
+        assert sample(name) == 0

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
+from sqlalchemy import exc, text
 from starlette.types import Message, Receive, Scope, Send
 
 from services.common import postgres as postgres_module
@@ -429,3 +429,41 @@ async def test_sslmode_means_what_it_means_to_libpq(tmp_path: Path) -> None:
         async with open_postgres(Settings(database_url=wrong), CollectorRegistry()) as engine:
             with pytest.raises(AwayError, match="SSLCertVerificationError"):
                 await ping(engine)
+
+
+async def test_waiting_for_a_connection_is_measured_and_waiting_in_vain_is_counted(database_url: str) -> None:
+    registry = CollectorRegistry()
+    settings = Settings(database_url=database_url, database_pool_size=1, database_pool_timeout_seconds=0.2)
+    sample = registry.get_sample_value
+    async with open_postgres(settings, registry) as engine:
+        async with engine.connect():
+            assert sample("database_pool_wait_seconds_count") == 1
+            with pytest.raises(exc.TimeoutError):
+                await engine.connect()
+        async with engine.connect():
+            pass
+
+    assert sample("database_pool_wait_seconds_count") == 3
+    assert (sample("database_pool_wait_seconds_sum") or 0) >= 0.2
+    assert sample("database_pool_timeouts_total") == 1
+
+
+async def test_metrics_tell_whether_the_database_is_at_this_versions_head(database_url: str) -> None:
+    registry = CollectorRegistry()
+    async with open_postgres(Settings(database_url=database_url), registry) as engine:
+        execute(
+            database_url,
+            "DROP TABLE IF EXISTS schema_history",
+            "CREATE TABLE schema_history (id int, revision text, status text)",
+        )
+        assert registry.get_sample_value("migration_pending") == 1
+        with pytest.raises(LookupError):
+            await check_migrated(engine, "0007")
+        assert registry.get_sample_value("migration_applied", {"revision": "0007"}) == 0
+
+        execute(database_url, "INSERT INTO schema_history VALUES (1, '0007', 'applied')")
+        await check_migrated(engine, "0007")
+        execute(database_url, "DROP TABLE schema_history")
+
+    assert registry.get_sample_value("migration_applied", {"revision": "0007"}) == 1
+    assert registry.get_sample_value("migration_pending") == 0

@@ -311,3 +311,17 @@ async def test_a_token_that_outlives_the_memory_of_revocations_is_refused(
 
     assert await refused(verifier, issuer.token(iat=now, exp=now + 3600)) is None
     assert "longer" in str(await refused(verifier, issuer.token(iat=now, exp=now + 3601)))
+
+
+def test_lag_is_measured_of_what_is_revoked_while_we_listen_not_of_what_was_there_before() -> None:
+    registry = CollectorRegistry()
+    revocations = Revocations(registry, clock=lambda: SECOND + 0.3)
+    revocations.apply(revocation("user", "old"))
+    assert registry.get_sample_value("revocation_lag_seconds_count") == 0
+
+    revocations.heard(everything=True)
+    for _ in range(2):  # told again it is no news
+        revocations.apply(revocation("user", "alice"))
+
+    assert registry.get_sample_value("revocation_lag_seconds_count") == 1
+    assert registry.get_sample_value("revocation_lag_seconds_sum") == pytest.approx(0.3)

@@ -51,7 +51,7 @@ async def test_a_busy_pod_gets_less(three: Cluster) -> None:
     three.pods[A].popen.send_signal(signal.SIGSTOP)
     try:
         waiting = asyncio.create_task(three.ask(40, connections=40))
-        await waits.until(lambda: three.sample("gateway_requests_in_flight", kind="request") > 0, "one that waits")
+        await waits.until(lambda: three.sample("http_requests_in_flight", kind="request") > 0, "one that waits")
         answers = await three.ask(600)
     finally:
         three.pods[A].popen.send_signal(signal.SIGCONT)

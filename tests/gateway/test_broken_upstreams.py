@@ -106,7 +106,7 @@ async def test_what_is_no_answer_is_502_and_leaves_no_connection(script: Script,
             assert (answer.status_code, answer.headers["content-type"]) == (502, "application/problem+json")
             assert answer.json()["type"] == "/problems/bad-gateway"
         await waits.until(lambda: gateway.sample("gateway_upstream_connections") == 0, "the end of the connections")
-        assert gateway.sample("gateway_requests_in_flight", kind="request") == 0
+        assert gateway.sample("http_requests_in_flight", kind="request") == 0
 
 
 async def test_nobody_at_home_is_503_with_a_time_to_come_back(make_gateway: MakeGateway) -> None:
@@ -184,7 +184,7 @@ async def test_half_an_answer_is_seen_as_half_by_the_client(script: Script, make
             await gateway.client.get("/v1/a")
 
         await waits.until(lambda: gateway.sample("gateway_upstream_connections") == 0, "the end of the connection")
-        assert gateway.sample("gateway_requests_in_flight", kind="request") == 0
+        assert gateway.sample("http_requests_in_flight", kind="request") == 0
 
 
 WHOLE_BUT_NOT_TO_BE_USED_AGAIN: dict[str, bytes] = {

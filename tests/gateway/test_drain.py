@@ -72,7 +72,7 @@ async def test_a_websocket_is_told_that_the_service_restarts(draining: Cluster) 
 async def test_a_request_that_runs_is_answered_and_told_to_leave(draining: Cluster) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", draining.gateway.port)
     writer.write(b"GET /v1/pod?seconds=3 HTTP/1.1\r\nHost: a\r\n\r\n")
-    await waits.until(lambda: draining.sample("gateway_requests_in_flight", kind="request"), "the request")
+    await waits.until(lambda: draining.sample("http_requests_in_flight", kind="request"), "the request")
     draining.gateway.terminate()
 
     assert await read_answer(reader) == (200, POD.encode())

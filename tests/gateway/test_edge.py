@@ -167,7 +167,7 @@ async def held(reader: Any, writer: asyncio.StreamWriter) -> None:
 async def test_more_requests_at_once_than_permitted_are_refused_early(make_gateway: MakeGateway) -> None:
     async with pod(held) as standing, make_gateway({"/v1/a": standing.url}, max_requests_in_flight=2) as gateway:
         waiting = [asyncio.create_task(gateway.client.get("/v1/a")) for _ in range(2)]
-        await waits.until(lambda: gateway.sample("gateway_requests_in_flight", kind="request") == 2, "two requests")
+        await waits.until(lambda: gateway.sample("http_requests_in_flight", kind="request") == 2, "two requests")
 
         refused = await gateway.client.get("/v1/a")
 
@@ -179,7 +179,7 @@ async def test_more_requests_at_once_than_permitted_are_refused_early(make_gatew
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        await waits.until(lambda: gateway.sample("gateway_requests_in_flight", kind="request") == 0, "room")
+        await waits.until(lambda: gateway.sample("http_requests_in_flight", kind="request") == 0, "room")
         with pytest.raises(httpx2.ReadTimeout):
             await gateway.client.get("/v1/a", timeout=0.2)  # it was let in
 
@@ -195,8 +195,8 @@ async def test_streams_are_counted_apart(make_gateway: MakeGateway) -> None:
         third = await gateway.client.get("/v1/a/stream")
 
         assert (third.status_code, third.json()["type"]) == (503, "/problems/overloaded")
-        assert gateway.sample("gateway_requests_in_flight", kind="stream") == 2
-        assert gateway.sample("gateway_requests_in_flight", kind="request") == 0
+        assert gateway.sample("http_requests_in_flight", kind="stream") == 2
+        assert gateway.sample("http_requests_in_flight", kind="request") == 0
 
 
 async def test_a_service_is_told_how_long_it_may_take(make_gateway: MakeGateway, recorder: Pod) -> None:

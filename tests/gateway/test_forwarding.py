@@ -67,9 +67,9 @@ async def test_events_arrive_one_by_one(gateway: Gateway) -> None:
     async with gateway.client.stream("GET", "/v1/echo?how=events") as answer:
         lines = answer.aiter_lines()
         assert [await anext(lines) for _ in range(4)] == ["data: 0", "", "data: 1", ""]
-        assert gateway.sample("gateway_requests_in_flight", kind="stream") == 1
-        assert gateway.sample("gateway_requests_in_flight", kind="request") == 0
-    await waits.until(lambda: gateway.sample("gateway_requests_in_flight", kind="stream") == 0, "the stream's end")
+        assert gateway.sample("http_requests_in_flight", kind="stream") == 1
+        assert gateway.sample("http_requests_in_flight", kind="request") == 0
+    await waits.until(lambda: gateway.sample("http_requests_in_flight", kind="stream") == 0, "the stream's end")
 
 
 async def test_who_expects_100_continue_gets_it_before_the_body(gateway: Gateway) -> None:
@@ -148,7 +148,7 @@ async def test_websockets_carry_messages_both_ways_and_the_way_they_ended(gatewa
     url = f"ws://127.0.0.1:{gateway.port}/v1/echo/ws"
     async with connect(url, subprotocols=["b", "a"], compression=None) as socket:  # type: ignore[list-item]
         assert socket.subprotocol == "b"
-        assert gateway.sample("gateway_requests_in_flight", kind="stream") == 1
+        assert gateway.sample("http_requests_in_flight", kind="stream") == 1
         for size in (1, 200, 70_000, 900_000):
             await socket.send("x" * size)
             assert await socket.recv() == "X" * size
@@ -158,7 +158,7 @@ async def test_websockets_carry_messages_both_ways_and_the_way_they_ended(gatewa
 
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "as you wish")
-    await waits.until(lambda: gateway.sample("gateway_requests_in_flight", kind="stream") == 0, "the stream's end")
+    await waits.until(lambda: gateway.sample("http_requests_in_flight", kind="stream") == 0, "the stream's end")
 
 
 async def test_a_refused_websocket_is_refused_in_the_services_words(gateway: Gateway) -> None:

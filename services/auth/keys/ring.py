@@ -39,6 +39,7 @@ class Copy:
     keys: Mapping[str, RSAKey] = field(default_factory=dict)
     signing: RSAKey | None = None
     states: Mapping[str, int] = field(default_factory=dict)
+    expiries: Mapping[str, float] = field(default_factory=dict)  # by state, of its first to end; Unix time
     signing_since: float = 0.0  # both by this process's clock
     rotation_at: float = 0.0
     read_at: float = float("-inf")
@@ -119,6 +120,10 @@ class KeyRing(Collector):
             keys=keys,
             signing=keys[signing.kid],
             states={state: sum(row.state == state for row in rows) for state in STATES},
+            expiries={
+                row.state: service.expires_at(row).timestamp()
+                for row in sorted(rows, key=service.expires_at, reverse=True)
+            },
             signing_since=read_at - since,
             rotation_at=read_at + due,
             read_at=read_at,
@@ -164,6 +169,14 @@ class KeyRing(Collector):
         family = GaugeMetricFamily("auth_signing_keys", "Keys by state", labels=["state"])
         for state, count in copy.states.items():
             family.add_metric([state], count)
+        yield family
+        family = GaugeMetricFamily(
+            "auth_signing_key_expiry_timestamp_seconds",
+            "When the state of a key is due to end: published: it signs, signing: it retires, retiring: it goes",
+            labels=["state"],
+        )
+        for state, moment in copy.expiries.items():
+            family.add_metric([state], moment)
         yield family
 
 

@@ -114,11 +114,18 @@ class KeyService:
         lead = self._settings.key_signing_seconds - self._settings.key_publish_seconds
         return (signing.signing_at or signing.published_at) + timedelta(seconds=max(0, lead))
 
+    def expires_at(self, key: SigningKey) -> datetime:
+        """When its state is due to end: a published key begins to sign, one that signs retires, that one goes."""
+        if key.state == "published":
+            return self.signs_at(key)
+        if key.state == "retiring":
+            longest = max(self._settings.access_token_seconds, self._settings.id_token_seconds)
+            return (key.retiring_at or key.published_at) + timedelta(seconds=longest + LEEWAY_SECONDS + LATE_SECONDS)
+        return (key.signing_at or key.published_at) + timedelta(seconds=self._settings.key_signing_seconds)
+
     def _is_over(self, key: SigningKey, now: datetime) -> bool:
         """Whether nothing that this key signed can still be good."""
-        longest = max(self._settings.access_token_seconds, self._settings.id_token_seconds)
-        bound = timedelta(seconds=longest + LEEWAY_SECONDS + LATE_SECONDS)
-        return key.state == "retiring" and (key.retiring_at or now) + bound <= now
+        return key.state == "retiring" and self.expires_at(key) <= now
 
     async def _next(self, now: datetime) -> SigningKey:
         private = await run_in_threadpool(new_key)

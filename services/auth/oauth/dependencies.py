@@ -21,7 +21,13 @@ async def get_oauth_service(request: Request, session: SessionDep, origin: Origi
     """Build the service; its session takes a connection only when first asked something."""
     state = request.state
     return OAuthService(
-        session, state.tokens, state.settings, origin, limits=state.limits, revoked=state.publisher.wake
+        session,
+        state.tokens,
+        state.settings,
+        origin,
+        limits=state.limits,
+        revoked=state.publisher.wake,
+        metrics=state.metrics,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error  # type: ignore[import-untyped]
 
 from services.auth.audit.record import Origin
+from services.auth.metrics import AuthMetrics
 from services.auth.oauth.code_grant import CodeGrant
 from services.auth.oauth.endpoints import Introspection, Revocation
 from services.auth.oauth.machine_grant import MachineGrant
@@ -21,6 +22,8 @@ from services.auth.settings import AuthSettings
 from services.auth.users.limits import SignInLimits
 from services.common.postgres import DatabaseSession
 
+ISSUED = 200
+
 
 class OAuthService:
     """The endpoints that clients ask. Raises TooManyAttemptsError (429) for clients that were refused too often."""
@@ -34,8 +37,10 @@ class OAuthService:
         *,
         limits: SignInLimits,
         revoked: Callable[[], Any],
+        metrics: AuthMetrics | None = None,
     ) -> None:
         """Take what it needs, and what to call after something was revoked."""
+        self._metrics = metrics or AuthMetrics(None)
         self._session = session
         self._tokens = tokens
         self._settings = settings
@@ -55,7 +60,10 @@ class OAuthService:
             answer: Answer = server.create_token_response(request)
             return answer
 
-        return await self._as_client(request, issue)
+        answer = await self._as_client(request, issue)
+        if answer.status == ISSUED:
+            self._metrics.issued(request.parameters.get("grant_type") or "")
+        return answer
 
     async def revoke(self, request: OAuthRequest) -> Answer:
         """End a token (RFC 7009); 200 also for one that nobody knows."""

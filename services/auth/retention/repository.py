@@ -24,6 +24,7 @@ ENDED = {
     " AND NOT EXISTS (SELECT FROM grants WHERE grants.session_id = sessions.id)",
     "revocations": "at < :untold",
 }
+EXPIRING = ("authorization_codes", "mailed_codes", "grants", "sessions")  # each with an index on it
 # what another run, or anybody, has locked is passed by: it waits for the next run, not this one for it
 REMOVE = (
     "DELETE FROM {table} WHERE ctid = ANY (ARRAY("
@@ -73,3 +74,10 @@ class RetentionRepository:
         statement = select(age, col(Maintenance.done)).where(col(Maintenance.task) == task)
         row = (await self._session.exec(statement)).one_or_none()
         return None if row is None else (row[0].total_seconds(), row[1])
+
+    async def oldest_ended_seconds(self) -> float:
+        """How long ago the oldest row expired that is still there; 0 when there is none."""
+        parts = " UNION ALL ".join(f"SELECT min(expires_at) AS at FROM {table}" for table in EXPIRING)  # noqa: S608 - ours
+        statement = text(f"SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float FROM ({parts}) oldest")  # noqa: S608
+        found: float = (await (await self._session.connection()).execute(statement)).scalar_one()
+        return max(0.0, found)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.auth.audit.events import Event
 from services.auth.audit.record import Origin, record
+from services.auth.metrics import AuthMetrics
 from services.auth.sealing import Sealer
 from services.auth.sessions.service import SessionService
 from services.auth.settings import AuthSettings
@@ -36,6 +37,7 @@ class Account:
         outbox: Outbox,
         sealer: Sealer,
         wake: Callable[[], object],
+        metrics: AuthMetrics | None = None,
     ) -> None:
         """Take a session of its own, and what to call after a commit that revoked something."""
         self._session = session
@@ -44,6 +46,7 @@ class Account:
         self._limits = limits
         self._outbox = outbox
         self._wake = wake
+        self._metrics = metrics or AuthMetrics(None)
         self._users = UserRepository(session)
         self._roles = RoleRepository(session)
         self._sessions = SessionService(session, settings)

@@ -34,6 +34,7 @@ async def get_account_service(request: Request, session: SessionDep) -> AccountS
         outbox=state.outbox,
         sealer=state.sealer,
         wake=state.publisher.wake,
+        metrics=state.metrics,
     )
 
 

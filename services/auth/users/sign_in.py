@@ -11,12 +11,18 @@ from services.auth.audit.events import Event
 from services.auth.audit.record import Origin
 from services.auth.users.account import Account
 from services.auth.users.emails import known_by
-from services.auth.users.exceptions import BadCredentialsError, WrongCodeError
+from services.auth.users.exceptions import BadCredentialsError, TooManyAttemptsError, WrongCodeError
 from services.auth.users.models import User
 from services.auth.users.passwords import Verdict
 from services.common.exceptions import UnavailableError
 
 METHODS = ["pwd", "otp", "mfa"]  # RFC 8176
+COUNTED: dict[type[Exception], str] = {
+    BadCredentialsError: "wrong_password",
+    WrongCodeError: "wrong_code",
+    TooManyAttemptsError: "limited",
+    UnavailableError: "unavailable",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,10 @@ class SigningIn(Account):
 
         Raises WrongCodeError, TooManyAttemptsError, UserNotFoundError.
         """
+        with self._metrics.attempt(COUNTED):
+            return await self._second_factor(user_id, code, origin)
+
+    async def _second_factor(self, user_id: UUID, code: str, origin: Origin) -> list[str]:
         user = await self.user(user_id)
         await self._users.release()
         await self._permit(self._limits.check_second_factor(user_id, origin.address), origin, user.email)
@@ -60,10 +70,15 @@ class SigningIn(Account):
         await self._users.commit()
         if method is None:
             raise WrongCodeError
+        self._metrics.signed_in()
         return METHODS
 
     async def _check(self, email: str, password: str, origin: Origin) -> tuple[User, Verdict]:
         """Whose these are. Raises BadCredentialsError, TooManyAttemptsError, UnavailableError."""
+        with self._metrics.attempt(COUNTED):
+            return await self._look(email, password, origin)
+
+    async def _look(self, email: str, password: str, origin: Origin) -> tuple[User, Verdict]:
         known = known_by(email)
         await self._permit(self._limits.check(known or email, origin.address), origin, known)
         found = None if known is None else await self._users.by_email(known)
@@ -80,7 +95,10 @@ class SigningIn(Account):
         """What is left to do. A factor that is added meanwhile changes `updated_at`, and no session starts."""
         is_on = await self._factors.is_on(user.id)
         await self._users.commit()
-        return SignIn(user, is_on, user.password_expires_at is not None)
+        found = SignIn(user, is_on, user.password_expires_at is not None)
+        if not (found.needs_second_factor or found.must_change_password):
+            self._metrics.signed_in()
+        return found
 
     async def _rehash(self, user: User, password: str) -> None:
         """Hash anew with today's parameters, unless there is no place now: the next time will do as well."""

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 
@@ -94,6 +95,14 @@ async def test_gauges_tell_age_states_and_the_time_to_the_next_rotation(keys: Ke
     assert registry.get_sample_value("auth_signing_key_rotation_seconds") == pytest.approx(99, abs=20)
     states = {s: registry.get_sample_value("auth_signing_keys", {"state": s}) for s in ring_module.STATES}
     assert states == {"published": 1, "signing": 1, "retiring": 0}
+    name = "auth_signing_key_expiry_timestamp_seconds"
+    until_end = {
+        s: (registry.get_sample_value(name, {"state": s}) or 0) - time.time() for s in ("published", "signing")
+    }
+    seconds = keys.settings.key_signing_seconds
+    assert until_end["signing"] == pytest.approx(seconds - 901, abs=20)
+    assert until_end["published"] == pytest.approx(keys.settings.key_publish_seconds, abs=20)
+    assert registry.get_sample_value(name, {"state": "retiring"}) is None
 
 
 async def test_a_key_that_was_written_beside_auth_is_never_used(keys: Keys) -> None:

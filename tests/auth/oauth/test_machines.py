@@ -233,3 +233,18 @@ async def test_a_disabled_client_gets_no_token_even_when_it_was_known_a_moment_a
     second = await ask(http, machine)
 
     assert [first.status_code, second.status_code] == [200, 401]
+
+
+async def test_tokens_are_counted_by_grant_when_they_are_issued(
+    http: httpx2.AsyncClient, app: OAuthApp, machine: App
+) -> None:
+    def issued(grant: str = "client_credentials") -> float:
+        return app.asgi.state.registry.get_sample_value("auth_tokens_issued_total", {"grant": grant}) or 0
+
+    before = issued()
+    await ask(http, machine)
+    await http.post(TOKEN, data={"grant_type": "client_credentials"}, headers=basic(machine, "wrong"))
+    await http.post(TOKEN, data={"grant_type": "invented"}, headers=basic(machine))
+
+    assert issued() == before + 1
+    assert issued("invented") == issued("other") == 0

@@ -1,10 +1,12 @@
 """Signing in over a real Postgres and Redis: who gets in, what others learn, what is written down."""
 
 import uuid
+from contextlib import suppress
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.auth.metrics import SIGN_INS, AuthMetrics
 from services.auth.sessions.exceptions import SignInAgainError
 from services.auth.sessions.service import SessionService
 from services.auth.users.exceptions import BadCredentialsError, TooManyAttemptsError, WrongCodeError, WrongPasswordError
@@ -241,3 +243,35 @@ async def test_who_is_signed_in_shows_it_anew_with_the_password(accounts: Accoun
         await accounts.do("confirm_password", user_id, ANOTHER, ORIGIN)
 
     assert accounts.events(user_id) == ["sign_in_failed"]
+
+
+async def test_attempts_are_counted_by_what_came_of_them(accounts: Accounts) -> None:
+    registry = CollectorRegistry()
+    metrics, user_id = AuthMetrics(registry), await accounts.person()
+
+    async with accounts.open(metrics=metrics) as service:
+        await service.sign_in(email(user_id), PASSWORD, ORIGIN)
+        with pytest.raises(BadCredentialsError):
+            await service.sign_in(email(user_id), ANOTHER, ORIGIN)
+        with pytest.raises(WrongCodeError):
+            await service.second_factor(user_id, "000000", ORIGIN)
+        for _ in range(accounts.settings.sign_in_per_account):
+            with suppress(BadCredentialsError, TooManyAttemptsError):
+                await service.sign_in(email(user_id), ANOTHER, ORIGIN)
+
+    counted = {r: registry.get_sample_value("auth_sign_ins_total", {"result": r}) for r in SIGN_INS}
+    assert (counted["signed_in"], counted["wrong_code"], counted["unavailable"]) == (1, 1, 0)
+    assert counted["limited"] == 2  # of the two attempts before, each has spent its own
+    assert counted["wrong_password"] == accounts.settings.sign_in_per_account - 1
+
+
+async def test_with_a_one_time_password_nobody_is_signed_in_before_another_is_chosen(accounts: Accounts) -> None:
+    registry = CollectorRegistry()
+    user_id = await accounts.person(ONE_TIME, one_time=True)
+
+    async with accounts.open(metrics=AuthMetrics(registry)) as service:
+        await service.sign_in(email(user_id), ONE_TIME, ORIGIN)
+        assert registry.get_sample_value("auth_sign_ins_total", {"result": "signed_in"}) == 0
+        await service.choose_password(email(user_id), ONE_TIME, ANOTHER, ORIGIN)
+
+    assert registry.get_sample_value("auth_sign_ins_total", {"result": "signed_in"}) == 1

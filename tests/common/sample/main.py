@@ -131,6 +131,16 @@ async def half() -> StreamingResponse:
     return StreamingResponse(lines())
 
 
+@router.get("/events")
+async def events() -> StreamingResponse:
+    async def lines() -> AsyncIterable[bytes]:
+        while True:
+            yield b"data: here\n\n"
+            await asyncio.sleep(0.05)
+
+    return StreamingResponse(lines(), media_type="text/event-stream")
+
+
 @asynccontextmanager
 async def opened(resource: str) -> AsyncGenerator[None]:
     log.info("resource_opened", resource=resource)
