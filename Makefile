@@ -115,6 +115,10 @@ lock: install ## Resolve requirements/*.txt again from pyproject.toml
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock" pyproject.toml
 
+.PHONY: dashboards
+dashboards: install ## Write dashboards and alerts, for Grafana and for the chart, from the code under grafana/
+	@$(BIN)/python -m grafana.build
+
 .PHONY: clean
 clean: ## Remove the environment and caches of the checkout
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How Slipway is watched: queries, dashboards, alerts, and pictures of them."""
