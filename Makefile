@@ -52,6 +52,20 @@ check: install ## Format, lint, strict types, import contracts (seconds)
 test: install packages docs-ui ## Every test that needs no cluster; T=tests/items picks some
 	$(BIN)/pytest -n 3 --dist loadfile -m "not e2e" $(T)
 
+.PHONY: bench
+bench: .bench/.installed ## Measure the short set (20 minutes) and write docs/numbers.md; FULL=1 all, ONLY=gateway some, resumes
+	@.bench/venv/bin/python -m tests.bench run $(if $(FULL),--full) $(foreach name,$(ONLY),--only $(name)) \
+		$(if $(filter mark,$(BUSY)),--mark-busy)
+
+.PHONY: bench-check
+bench-check: .bench/.installed ## Measure again and compare the ratios with the committed ones; changes no file
+	@.bench/venv/bin/python -m tests.bench check $(if $(FULL),--full) $(foreach name,$(ONLY),--only $(name)) \
+		$(if $(filter mark,$(BUSY)),--mark-busy)
+
+.PHONY: bench-report
+bench-report: .bench/.installed ## docs/numbers.md and its plots again from the result file
+	@.bench/venv/bin/python -m tests.bench report
+
 .PHONY: test-313
 test-313: install packages ## The tests of the services in a container, on the Python 3.13 of the images
 	@$(BIN)/python -m tests.k8s.local.python313
@@ -80,6 +94,13 @@ $(VENV)/.installed: requirements/dev.txt
 	@echo "installing the Python environment into $(VENV) (about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# an environment of its own: what the services are measured beside has no business in the tests'
+.bench/.installed: requirements/bench.txt | install
+	@echo "installing what the services are measured beside into .bench/venv (about a minute)"
+	@$(PYTHON) -m venv --clear .bench/venv
+	@.bench/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
 .PHONY: docs-ui
@@ -111,6 +132,7 @@ lock: install ## Resolve requirements/*.txt again from pyproject.toml
 	@$(foreach s,$(SERVICES),$(LOCK) $(call extra,$(s)) -o requirements/$(s).txt;)
 	@$(LOCK) --all-extras --group test -o requirements/test.txt
 	@$(LOCK) --all-extras --group dev -o requirements/dev.txt
+	@$(LOCK) --all-extras --group test --group bench -o requirements/bench.txt
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock" pyproject.toml
@@ -121,7 +143,7 @@ dashboards: install ## Write dashboards and alerts, for Grafana and for the char
 
 .PHONY: clean
 clean: ## Remove the environment and caches of the checkout
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find services k8s tests grafana -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 .PHONY: help

@@ -1,0 +1,1 @@
+"""The numbers: every figure that the documents state is measured here, by `make bench`."""

@@ -1,0 +1,80 @@
+"""`make bench`: measure, write the result file, and make docs/numbers.md from it."""
+
+import argparse
+import signal
+import sys
+import time
+
+from k8s.node import packages
+from k8s.node.errors import NodeError
+from k8s.node.progress import printer
+from tests.bench import check, report, results
+from tests.bench.machine import cores
+from tests.bench.questions import BenchError, Question
+from tests.bench.registry import ALL, chosen
+from tests.bench.runner import Runner, elapsed
+
+
+def main() -> int:
+    """Run one command; the exit code, with failures told in one sentence."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended in order
+    arguments = _parser().parse_args()
+    try:
+        return _run(arguments)
+    except (BenchError, NodeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on with the next round", file=sys.stderr)
+        return 130
+    return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "list":
+        for question in ALL:
+            print(f"{question.group:10} {question.name:26} {'short' if question.short else 'full ':5} {question.asks}")
+        return 0
+    if arguments.command == "report":
+        report.write(results.read())
+        return 0
+    questions = chosen(arguments.only, full=arguments.full)
+    _install(questions)
+    cores().claim()
+    begin, runner = time.monotonic(), Runner(say=printer(), mark_busy=arguments.mark_busy)
+    found = runner.run(questions)
+    failed = [answer.name for answer in found.values() if answer.failed]
+    if arguments.command == "check":
+        worse = check.compare(found, results.read())
+        runner.finished()
+        return 1 if worse or failed else 0
+    results.write(results.merged(results.read(), found))
+    report.write(results.read())
+    runner.finished()
+    print(f"measured {len(found) - len(failed)} of {len(found)} questions in {elapsed(begin)}: docs/numbers.md")
+    if failed:
+        print(f"without an answer, and why is in docs/numbers.md: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _install(questions: list[Question]) -> None:
+    wanted = {package: program for question in questions for program, package in question.needs.items()}
+    packages.ensure(
+        printer(), {**wanted, **{name: packages.FOR_TESTS[name] for name in ("postgresql", "redis-server")}}
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="every question")
+    commands.add_parser("report", help="docs/numbers.md again, from the result file")
+    for name, text in (("run", "measure and report"), ("check", "measure, and compare with the result file")):
+        command = commands.add_parser(name, help=text, allow_abbrev=False)
+        command.add_argument("--full", action="store_true", help="every question, not the short set alone")
+        command.add_argument("--only", action="append", default=[], metavar="NAME", help="a question or a group")
+        command.add_argument("--mark-busy", action="store_true", help="measure on a busy machine too, and say so")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Applications that are measured, or that services are measured beside."""

@@ -1,0 +1,182 @@
+"""The gateway beside what else could stand there, all before the same upstream."""
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tests.bench import proxies
+from tests.bench.load import Request, Target
+from tests.bench.questions import Difference, Measure, Question, Ratio
+from tests.bench.servers import Running, service
+from tests.support.servers import redis_server
+from tests.support.tokens import AUDIENCE, ISSUER, Issuer, key_server
+
+PATH = "/v1/items?limit=20"
+PRINCIPALS = 200
+MANY = 10_000_000
+LIMITS = [{"per": who, "count": MANY, "seconds": 1} for who in ("principal", "address")]
+CONNECTIONS = 32
+HALF_LOAD_PROBE_SECONDS = 2.0
+
+
+@dataclass
+class Surroundings:
+    """What every side has behind and beside it."""
+
+    upstream: Running
+    redis: str
+    keys: str
+    requests: tuple[Request, ...]
+    """With tokens of many principals, so that no limit and no cache sees one alone."""
+    rate: float | None = field(default=None)
+
+
+@contextmanager
+def surroundings(*, half_load: bool = False) -> Generator[Surroundings]:
+    """An upstream, a `state`, an issuer with its keys, and tokens; at half load also how much that is."""
+    with ExitStack() as stack:
+        issuer = Issuer()
+        keys = stack.enter_context(key_server(issuer))
+        redis = stack.enter_context(redis_server())
+        tokens = [issuer.token(sub=f"user-{number}", scope="items:read") for number in range(PRINCIPALS)]
+        found = Surroundings(
+            upstream=stack.enter_context(proxies.upstream()),
+            redis=redis.url,
+            keys=keys.url,
+            requests=tuple(
+                Request(PATH, headers={"Authorization": f"Bearer {token}", "Accept": "*/*"}) for token in tokens
+            ),
+        )
+        if half_load:
+            with slipway(found, everything=True) as measure:
+                found.rate = measure(HALF_LOAD_PROBE_SECONDS)["requests_per_s"] / 2
+        yield found
+
+
+@contextmanager
+def slipway(around: Surroundings, *, everything: bool, **env: str) -> Generator[Measure]:
+    """The gateway: bare (a public route, no limits, no access log), or with all that production has."""
+    route: dict[str, Any] = {"upstream": f"http://127.0.0.1:{around.upstream.port}"}
+    route |= {"limits": LIMITS} if everything else {"public": True, "limits": []}
+    settings = {
+        "ROUTES": json.dumps({"/v1/items": route}),
+        "ISSUER": ISSUER,
+        "AUDIENCE": AUDIENCE,
+        "JWKS_URL": around.keys,
+        "DOCUMENTS_SECONDS": "0",
+        "LOG_LEVEL": "INFO" if everything else "WARNING",
+    }
+    if everything:
+        settings |= {
+            "STATE_URL": around.redis,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{around.upstream.port}",
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0.01",
+        }
+    with service("services.gateway", {**settings, **env}) as running:
+        yield target(around, running).measure
+
+
+def target(around: Surroundings, running: Running, *, client_may_be_full: bool = False) -> Target:
+    """What is asked of every side alike."""
+    return Target(
+        port=running.port,
+        pids=running.pids,
+        requests=around.requests,
+        connections=CONNECTIONS,
+        rate=around.rate,
+        body=lambda body: body == proxies.BODY.encode(),
+        client_may_be_full=client_may_be_full,
+    )
+
+
+@contextmanager
+def beside(around: Surroundings, start: Callable[[int], AbstractContextManager[Running]]) -> Generator[Measure]:
+    """Another proxy."""
+    with start(around.upstream.port) as running:
+        yield target(around, running, client_may_be_full=True).measure
+
+
+@contextmanager
+def direct(around: Surroundings) -> Generator[Measure]:
+    """Nothing between client and upstream."""
+    yield target(around, around.upstream, client_may_be_full=True).measure
+
+
+def named(side: Any, **arguments: Any) -> Any:
+    """A side with some of its arguments given; it keeps the module that its file is told from."""
+    given = partial(side, **arguments)
+    given.__module__ = side.__module__
+    return given
+
+
+BARE, EVERYTHING = "gateway, bare", "gateway, everything on"
+OTHERS = {
+    "nginx": named(beside, start=proxies.nginx),
+    "FastAPI + httpx": named(beside, start=proxies.forwarding),
+}
+OURS = {BARE: named(slipway, everything=False), EVERYTHING: named(slipway, everything=True)}
+NOTES = (
+    "bare: a public route without limits and without access log; metrics are always on",
+    f"everything: token (RS256, {PRINCIPALS} principals in turn), limits per principal and address in Redis, metrics",
+    "everything also has 1 % of traces over OTLP, and the access log",
+    "requests per CPU second of the proxy are compared: nginx is quicker than its client on one core can ask",
+)
+
+QUESTIONS = (
+    Question(
+        name="gateway",
+        group="gateway",
+        asks="How many requests does the gateway forward beside other proxies, one core each?",
+        environment=surroundings,
+        sides={**OURS, **OTHERS},
+        ratios=(
+            Ratio(BARE, "nginx", "requests_per_cpu_s", goal=0.6),
+            Ratio(BARE, "FastAPI + httpx", "requests_per_cpu_s", goal=15),
+            Ratio(EVERYTHING, BARE, "requests_per_cpu_s", goal=0.45),
+            Ratio(EVERYTHING, "FastAPI + httpx", "requests_per_cpu_s"),
+        ),
+        short=True,
+        notes=NOTES,
+        needs={"wrk": "wrk", "nginx": "nginx-light"},
+    ),
+    Question(
+        name="gateway-latency",
+        group="gateway",
+        asks="What does the gateway add to an answer's time, at half of what it can do with everything on?",
+        environment=named(surroundings, half_load=True),
+        sides={"direct": direct, **OURS, "nginx": OTHERS["nginx"]},
+        differences=tuple(
+            Difference(side, "direct", figure)
+            for side in (BARE, EVERYTHING, "nginx")
+            for figure in ("p50_ms", "p99_ms")
+        ),
+        short=True,
+        notes=(
+            "every side is asked at the same rate: half of what the gateway with everything on did in a probe",
+            f"{CONNECTIONS} connections ask, each after an exponentially distributed wait",
+        ),
+        needs={"wrk": "wrk", "nginx": "nginx-light"},
+    ),
+    Question(
+        name="gateway-peers",
+        group="gateway",
+        asks="And beside HAProxy and Envoy?",
+        environment=surroundings,
+        sides={
+            BARE: OURS[BARE],
+            "nginx": OTHERS["nginx"],
+            "nginx, limit and log": named(beside, start=partial(proxies.nginx, everything=True)),
+            "HAProxy": named(beside, start=proxies.haproxy),
+            "Envoy": named(beside, start=proxies.envoy),
+        },
+        ratios=tuple(
+            Ratio(BARE, peer, "requests_per_cpu_s") for peer in ("nginx", "nginx, limit and log", "HAProxy", "Envoy")
+        ),
+        notes=("Traefik is not measured: it is in no package registry that the project uses",),
+        needs={"wrk": "wrk", "nginx": "nginx-light", "haproxy": "haproxy"},
+    ),
+)

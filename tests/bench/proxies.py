@@ -1,0 +1,157 @@
+"""Other proxies before the same upstream, each with one worker on one core and its upstream connections kept."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.servers import Running, process, uvicorn
+
+BODY = '{"items":[' + ",".join(f'{{"id":"{number:032d}","name":"lamp"}}' for number in range(18)) + "]}"
+"""About 1 kB, as a page of a list is."""
+
+NGINX = """
+daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error warn;
+{user}
+events {{ worker_connections 4096; }}
+http {{
+    access_log {access};
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    keepalive_requests 1000000;
+    {inside}
+}}
+"""
+ANSWERING = """
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ default_type application/json; return 200 '{body}'; }}
+    }}
+"""
+FORWARDING = """
+    upstream pods {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000; }}
+    {zones}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            {limit}
+            proxy_pass http://pods; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
+        }}
+    }}
+"""
+HAPROXY = """
+global
+    nbthread 1
+    maxconn 4096
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 60s
+    timeout server 60s
+    option http-keep-alive
+frontend edge
+    bind 127.0.0.1:{port}
+    default_backend pods
+backend pods
+    http-reuse always
+    server pod 127.0.0.1:{upstream}
+"""
+ENVOY = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: edge
+          route_config:
+            virtual_hosts:
+            - {{name: all, domains: ["*"], routes: [{{match: {{prefix: "/"}}, route: {{cluster: pods}}}}]}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+  clusters:
+  - name: pods
+    type: STATIC
+    connect_timeout: 1s
+    load_assignment:
+      cluster_name: pods
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}
+"""
+
+
+def _nginx(inside: str, *, measured: bool, access: str = "off", **values: object) -> Generator[Running]:
+    def command(folder: Path, port: int) -> list[str]:
+        file = folder / "nginx.conf"
+        written = inside.format(port=port, **values)
+        file.write_text(NGINX.format(folder=folder, user="user nobody nogroup;", access=access, inside=written))
+        return ["nginx", "-c", str(file), "-e", str(folder / "error"), "-p", str(folder)]
+
+    with process(command, measured=measured) as running:
+        yield running
+
+
+@contextmanager
+def upstream() -> Generator[Running]:
+    """What stands behind every proxy: nginx that answers 1 kB at once, on the client's core."""
+    yield from _nginx(ANSWERING, measured=False, body=BODY)
+
+
+@contextmanager
+def nginx(upstream_port: int, *, everything: bool = False) -> Generator[Running]:
+    """Forward with nginx; with everything, it limits by address and writes its access log."""
+    yield from _nginx(
+        FORWARDING,
+        measured=True,
+        access="logs_access combined" if everything else "off",
+        upstream=upstream_port,
+        zones="limit_req_zone $binary_remote_addr zone=all:1m rate=1000000r/s;" if everything else "",
+        limit="limit_req zone=all burst=100000 nodelay;" if everything else "",
+    )
+
+
+@contextmanager
+def haproxy(upstream_port: int) -> Generator[Running]:
+    """Forward with HAProxy, one thread."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        file = folder / "haproxy.cfg"
+        file.write_text(HAPROXY.format(port=port, upstream=upstream_port))
+        return ["haproxy", "-f", str(file)]
+
+    with process(command) as running:
+        yield running
+
+
+@contextmanager
+def envoy(upstream_port: int) -> Generator[Running]:
+    """Forward with Envoy, one worker; a wheel of the bench environment brings it."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        file = folder / "envoy.yaml"
+        file.write_text(ENVOY.format(port=port, upstream=upstream_port))
+        return [
+            str(Path(sys.executable).with_name("envoy")),
+            "-c",
+            str(file),
+            "--concurrency",
+            "1",
+            "--log-level",
+            "warning",
+        ]
+
+    with process(command) as running:
+        yield running
+
+
+@contextmanager
+def forwarding(upstream_port: int) -> Generator[Running]:
+    """FastAPI and httpx."""
+    env = {"UPSTREAM": f"http://127.0.0.1:{upstream_port}"}
+    with uvicorn("tests.bench.apps.forwarding:app", env=env) as running:
+        yield running

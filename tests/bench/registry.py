@@ -1,0 +1,18 @@
+"""All questions, and picking some of them."""
+
+from collections.abc import Sequence
+
+from tests.bench import gateway
+from tests.bench.questions import BenchError, Question
+
+ALL: tuple[Question, ...] = (*gateway.QUESTIONS,)
+
+
+def chosen(only: Sequence[str], *, full: bool) -> list[Question]:
+    """The questions of these names or groups, else the short set, or all. Raises BenchError for a name of neither."""
+    names = {question.name for question in ALL} | {question.group for question in ALL}
+    if unknown := [name for name in only if name not in names]:
+        raise BenchError(f"no question and no group is called {unknown[0]!r}; there are {', '.join(sorted(names))}")
+    if only:
+        return [question for question in ALL if {question.name, question.group} & set(only)]
+    return [question for question in ALL if full or question.short]

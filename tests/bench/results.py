@@ -1,0 +1,128 @@
+"""The result file: all that the report, the plots and the comparison are made from."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.bench.interval import Interval, difference, ratio
+from tests.bench.load import is_disturbed
+from tests.bench.questions import BenchError, Figures, Question
+
+FILE = Path(__file__).with_name("results.json")
+DIGITS = 6
+
+Round = dict[str, Figures]
+"""One run of each side, by its name."""
+
+
+@dataclass
+class Answer:
+    """What was found for one question."""
+
+    name: str
+    group: str
+    asks: str
+    file: str
+    seconds: float
+    sides: list[str]
+    ratios: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
+    axis: str
+    curve: str
+    notes: list[str]
+    machine: dict[str, Any] = field(default_factory=dict)
+    measured: str = ""
+    """When the last round ended, in UTC."""
+    revision: str = ""
+    rounds: list[Round] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
+    """Why runs were thrown away and made again."""
+    failed: str = ""
+    """Why there is no answer."""
+
+    @classmethod
+    def to(cls, question: Question) -> "Answer":
+        """An answer without rounds yet."""
+        return cls(
+            name=question.name,
+            group=question.group,
+            asks=question.asks,
+            file=question.file,
+            seconds=question.seconds,
+            sides=list(question.sides),
+            ratios=[asdict(one) for one in question.ratios],
+            differences=[asdict(one) for one in question.differences],
+            axis=question.axis,
+            curve=question.curve,
+            notes=list(question.notes),
+        )
+
+    @property
+    def disturbed(self) -> int:
+        """In how many rounds others had more of the machine than is allowed."""
+        return sum(any(is_disturbed(figures) for figures in found.values()) for found in self.rounds)
+
+    def figures(self, side: str, figure: str) -> list[float]:
+        """One figure of one side, round by round; of the rounds that have it."""
+        return [found[side][figure] for found in self.rounds if figure in found.get(side, {})]
+
+    def compared(self) -> Iterator[tuple[dict[str, Any], Interval]]:
+        """Each ratio of the question, with what was found; none for a side that gave no such figure."""
+        for one in self.ratios:
+            left, right = (self.figures(one[side], one["figure"]) for side in ("left", "right"))
+            if left and len(left) == len(right) and min(*left, *right) > 0:
+                yield one, ratio(left, right)
+
+    def differing(self) -> Iterator[tuple[dict[str, Any], Interval]]:
+        """Each difference of the question, with what was found."""
+        for one in self.differences:
+            left, right = (self.figures(one[side], one["figure"]) for side in ("left", "right"))
+            if left and len(left) == len(right):
+                yield one, difference(left, right)
+
+
+Answers = dict[str, Answer]
+
+
+def read(file: Path = FILE) -> Answers:
+    """All answers of a file; none when there is no file. Raises BenchError for one that cannot be read."""
+    if not file.exists():
+        return {}
+    try:
+        return {entry["name"]: Answer(**entry) for entry in json.loads(file.read_text())["answers"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(
+            f"{file.name} cannot be read ({error}): it was written by another version or by hand; "
+            "put back the committed one"
+        ) from error
+
+
+def write(answers: Answers, file: Path = FILE) -> None:
+    """Write the answers, in the order of their names; a reader sees the old file or the new one, never half."""
+    entries = [_rounded(asdict(answers[name])) for name in sorted(answers)]
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps({"answers": entries}, indent=1, ensure_ascii=False) + "\n")
+    draft.replace(file)
+
+
+def merged(written: Answers, found: Answers) -> Answers:
+    """What was written with what was found; an attempt without an answer leaves the old one, and says so there."""
+    both = dict(written)
+    for name, answer in found.items():
+        if answer.failed and name in both:
+            both[name].failed = answer.failed
+        else:
+            both[name] = answer
+    return both
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return value

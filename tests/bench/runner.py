@@ -1,0 +1,160 @@
+"""Measuring: the sides of a question in turn, round by round, with bad runs thrown away and half a run gone on with."""
+
+import hashlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.bench import machine, results
+from tests.bench.load import is_disturbed
+from tests.bench.questions import BenchError, Figures, InvalidRunError, Question, Side
+from tests.bench.results import Answer, Round
+
+TRIES = 3
+ROOT = Path(__file__).resolve().parents[2]
+PARTIAL = ROOT / ".bench" / "partial.json"
+"""The rounds of questions that are not finished; gone when all are."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Runner:
+    """Measures questions and keeps each round as soon as it is there."""
+
+    say: Say
+    mark_busy: bool = False
+    """Measure on a busy machine too, and mark what comes out."""
+    partial: Path = PARTIAL
+    quiet: Callable[[Say], None] = machine.wait_until_quiet
+
+    def run(self, questions: Sequence[Question]) -> results.Answers:
+        """Every question's answer; those that an earlier run has finished or begun are gone on with.
+
+        Raises BenchError when the machine is too busy: what was measured until then is kept.
+        """
+        kept = results.read(self.partial) if self.partial.exists() else {}
+        self.partial.parent.mkdir(parents=True, exist_ok=True)
+        for number, question in enumerate(questions, 1):
+            answer = self._begun(question, kept.get(question.name))
+            kept[question.name] = answer
+            self.say(f"{number} of {len(questions)}: {question.name}: {question.asks}")
+            if len(answer.rounds) >= question.rounds:
+                self.say("  measured by the run before")
+                continue
+            try:
+                self._measure(question, answer, lambda: results.write(kept, self.partial))
+            except InvalidRunError as error:
+                answer.failed = str(error)
+                self.say(f"  failed: {error}")
+            results.write(kept, self.partial)
+        return {question.name: kept[question.name] for question in questions}
+
+    def finished(self) -> None:
+        """Forget what was kept to go on with."""
+        with suppress(FileNotFoundError):
+            self.partial.unlink()
+
+    def _begun(self, question: Question, before: Answer | None) -> Answer:
+        """The answer to go on with: that of the run before when it asked the same of the same code, or a new one."""
+        new = Answer.to(question)
+        new.revision = revision()
+        if before is None or before.failed:
+            return new
+        same = ("sides", "seconds", "revision", "ratios", "differences")
+        return before if all(getattr(before, name) == getattr(new, name) for name in same) else new
+
+    def _measure(self, question: Question, answer: Answer, keep: Callable[[], None]) -> None:
+        refuse_missing(question)
+        with question.environment() as environment:
+            for number in range(len(answer.rounds), question.rounds):
+                names = turned(list(question.sides), number)
+                found: Round = {}
+                for name in names:
+                    found[name] = self._side(question, answer, name, environment)
+                answer.rounds.append({name: found[name] for name in question.sides})
+                answer.machine = machine.facts()
+                answer.measured = datetime.now(UTC).isoformat(timespec="seconds")
+                keep()
+                self.say(f"  round {number + 1} of {question.rounds}: {_told(question, found)}")
+
+    def _side(self, question: Question, answer: Answer, name: str, environment: Any) -> Figures:
+        for attempt in range(1, TRIES + 1):
+            if not self.mark_busy:
+                self.quiet(self.say)
+            try:
+                figures = _measured(question.sides[name], environment, question.seconds)
+                if is_disturbed(figures) and not self.mark_busy:
+                    raise InvalidRunError(f"others used {figures['others_cores']:.2f} cores meanwhile")  # noqa: TRY301 - told and tried again like the others
+            except InvalidRunError as error:
+                answer.rejected.append(f"{name}: {error}")
+                self.say(f"  {name}: thrown away: {error}")
+                if attempt == TRIES:
+                    raise InvalidRunError(f"{name}: {TRIES} runs were thrown away, the last because {error}") from error
+            else:
+                return figures
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _measured(side: Side, environment: Any, seconds: float) -> Figures:
+    with side(environment) as measure:
+        return measure(seconds)
+
+
+def turned(names: list[str], number: int) -> list[str]:
+    """The order of a round: each begins with another side, and every second one runs backwards."""
+    at = number % len(names)
+    order = names[at:] + names[:at]
+    return order[::-1] if number % 2 else order
+
+
+def refuse_missing(question: Question) -> None:
+    """Raise BenchError naming the package of a program that is not there."""
+    for program, package in question.needs.items():
+        if not shutil.which(program, path=search_path()):
+            raise BenchError(f"{program} is not installed; it comes with {package}, which `make bench` installs")
+
+
+def search_path() -> str:
+    """Where programs are looked for: Debian keeps servers where not every user's PATH leads."""
+    from k8s.node.commands import search_path as found
+
+    return found()
+
+
+def _told(question: Question, found: Round) -> str:
+    figures = {one.figure for one in question.ratios} or {question.curve}
+    parts = []
+    for name in question.sides:
+        values = ", ".join(f"{found[name][figure]:.4g} {figure}" for figure in sorted(figures) if figure in found[name])
+        parts.append(f"{name} {values}")
+    return " · ".join(parts)
+
+
+def revision(paths: Iterable[str] = ("services", "tests/bench", "requirements")) -> str:
+    """A hash of the code that is measured and that measures, without what is generated."""
+    digest = hashlib.sha256()
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "--", *paths],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    for name in sorted(listed.stdout.split("\n")):
+        file = ROOT / name
+        if name and file.is_file() and file.suffix in {".py", ".txt", ".conf", ".js"}:
+            digest.update(name.encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def elapsed(since: float) -> str:
+    """Minutes and seconds."""
+    seconds = round(time.monotonic() - since)
+    return f"{seconds // 60} min {seconds % 60} s"
+
+
+__all__ = ["BenchError", "Runner", "elapsed", "revision", "turned"]

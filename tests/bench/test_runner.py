@@ -1,0 +1,227 @@
+"""Rounds are interleaved and kept; bad runs are thrown away; a busy machine is refused with a sentence."""
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench import machine, registry, results
+from tests.bench.load import Request, Target, check, parse
+from tests.bench.questions import BenchError, Figures, InvalidRunError, Measure, Question, Ratio
+from tests.bench.runner import Runner, turned
+from tests.bench.usage import Span
+
+
+@dataclass
+class Sides:
+    """Two sides that give what a test tells them, and note in which order they were measured."""
+
+    order: list[str] = field(default_factory=list)
+    troubles: list[BaseException | Figures] = field(default_factory=list)
+
+    def side(self, name: str, value: float) -> Any:
+        @contextmanager
+        def started(_: object) -> Generator[Measure]:
+            def measure(_: float) -> Figures:
+                self.order.append(name)
+                trouble = self.troubles.pop(0) if self.troubles and name == "b" else None
+                if isinstance(trouble, BaseException):
+                    raise trouble
+                return {"requests_per_s": value, "others_cores": 0.0, **(trouble or {})}
+
+            yield measure
+
+        return started
+
+    def question(self, **changes: Any) -> Question:
+        two = {"a": self.side("a", 20), "b": self.side("b", 10)}
+        return replace(Question("two", "Which?", two, ratios=(Ratio("a", "b"),), rounds=3), **changes)
+
+
+def runner(tmp_path: Path, **changes: Any) -> Runner:
+    given: dict[str, Any] = {
+        "say": lambda _: None,
+        "partial": tmp_path / "kept" / "partial.json",
+        "quiet": lambda _: None,
+    }
+    return Runner(**(given | changes))
+
+
+def test_sides_are_measured_in_turn_and_in_another_order_each_round(tmp_path: Path) -> None:
+    sides = Sides()
+
+    found = runner(tmp_path).run([sides.question()])["two"]
+
+    assert sides.order == ["a", "b", "a", "b", "a", "b"]
+    assert [interval.middle for _, interval in found.compared()] == [pytest.approx(2)]
+    assert [turned(list("abc"), number) for number in range(3)] == [list("abc"), list("acb"), list("cab")]
+
+
+def test_a_run_with_an_error_is_thrown_away_made_again_and_told(tmp_path: Path) -> None:
+    sides = Sides(troubles=[InvalidRunError("3 requests failed")])
+
+    found = runner(tmp_path).run([sides.question()])["two"]
+
+    assert (len(found.rounds), found.failed) == (3, "")
+    assert found.rejected == ["b: 3 requests failed"]
+
+
+def test_a_question_whose_runs_are_all_bad_has_no_answer_and_the_next_is_measured(tmp_path: Path) -> None:
+    bad = Sides(troubles=[InvalidRunError("no")] * 3)
+
+    found = runner(tmp_path).run([bad.question(), Sides().question(name="next")])
+
+    assert "3 runs were thrown away, the last because no" in found["two"].failed
+    assert len(found["next"].rounds) == 3
+
+
+def test_a_run_beside_which_others_worked_is_thrown_away_or_marked(tmp_path: Path) -> None:
+    disturbed: list[BaseException | Figures] = [{"others_cores": 0.5}]
+
+    refused = runner(tmp_path / "1").run([Sides(troubles=list(disturbed)).question()])["two"]
+    marked = runner(tmp_path / "2", mark_busy=True).run([Sides(troubles=list(disturbed)).question()])["two"]
+
+    assert (refused.disturbed, refused.rejected) == (0, ["b: others used 0.50 cores meanwhile"])
+    assert (marked.disturbed, marked.rejected) == (1, [])
+
+
+def test_a_busy_machine_is_refused_with_a_sentence_that_says_how_busy() -> None:
+    with pytest.raises(BenchError, match=r"too busy to measure on: other processes use 0\.80 cores"):
+        machine.wait_until_quiet(lambda _: None, patience_seconds=0, look=lambda: Span(1, {0: 0.8}, 0.8))
+
+
+def test_a_machine_that_becomes_quiet_in_time_is_measured_on() -> None:
+    seen = [Span(1, {}, 0.8), Span(1, {}, 0.8), Span(1, {}, 0.1)]
+    said: list[str] = []
+
+    machine.wait_until_quiet(said.append, patience_seconds=60, look=lambda: seen.pop(0))
+
+    assert said == ["waiting: others use 0.80 cores"] * 2
+
+
+def test_what_was_interrupted_goes_on_with_the_round_that_it_was_in(tmp_path: Path) -> None:
+    first = Sides(troubles=[{}, KeyboardInterrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        runner(tmp_path).run([first.question()])
+    second = Sides()
+
+    found = runner(tmp_path).run([second.question()])["two"]
+
+    assert len(found.rounds) == 3
+    assert len(second.order) == 4  # the two rounds that were missing
+
+
+def test_what_was_kept_of_another_question_under_the_same_name_is_not_gone_on_with(tmp_path: Path) -> None:
+    runner(tmp_path).run([Sides().question(rounds=2)])
+    again = Sides()
+
+    found = runner(tmp_path).run([again.question(seconds=9)])["two"]
+
+    assert (len(found.rounds), len(again.order)) == (3, 6)
+
+
+def test_nothing_is_left_to_go_on_with_once_all_is_written(tmp_path: Path) -> None:
+    one = runner(tmp_path)
+    one.run([Sides().question()])
+    one.finished()
+    again = Sides()
+
+    runner(tmp_path).run([again.question()])
+
+    assert len(again.order) == 6
+
+
+def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no-such-program is not installed; it comes with its-package"):
+        runner(tmp_path).run([Sides().question(needs={"no-such-program": "its-package"})])
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    found, file = runner(tmp_path).run([Sides().question()]), tmp_path / "results.json"
+
+    results.write(found, file)
+
+    assert results.read(file) == found
+
+
+def test_a_result_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"answers": [{"name": "x", "old": 1}]}))
+
+    with pytest.raises(BenchError, match=r"results\.json cannot be read"):
+        results.read(file)
+
+
+def test_an_attempt_without_an_answer_leaves_the_old_one(tmp_path: Path) -> None:
+    old = runner(tmp_path / "1").run([Sides().question()])
+    new = runner(tmp_path / "2").run([Sides(troubles=[InvalidRunError("no")] * 3).question()])
+
+    both = results.merged(old, new)
+
+    assert len(both["two"].rounds) == 3
+    assert "3 runs were thrown away" in both["two"].failed
+
+
+GOT = dict.fromkeys(("connect", "read", "write", "status", "timeout"), 0.0) | {"requests": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("got", "busy", "told"),
+    [
+        ({"status": 2.0, "read": 1.0}, 0.5, "1 read, 2 status errors among 10"),
+        ({"requests": 0.0}, 0.5, "not one request"),
+        ({}, 0.99, "core was 99% busy: the client was measured"),
+    ],
+)
+def test_a_run_with_errors_or_of_the_client_says_nothing(got: dict[str, float], busy: float, told: str) -> None:
+    with pytest.raises(InvalidRunError, match=told):
+        check(GOT | got, {"client_core_busy": busy}, paced=False)
+
+
+def test_a_client_that_asks_at_a_given_rate_may_be_busy() -> None:
+    check(GOT, {"client_core_busy": 0.99}, paced=True)
+
+
+def test_a_load_that_tells_no_result_is_told_in_its_own_words() -> None:
+    with pytest.raises(InvalidRunError, match="told no result: unable to connect"):
+        parse("", "unable to connect")
+
+
+def test_an_answer_of_another_status_is_not_loaded() -> None:
+    def nothing() -> list[int]:
+        return []
+
+    with pytest.raises(InvalidRunError, match="got no answer"):
+        Target(port=1, pids=nothing, requests=(Request("/"),)).prove()
+
+
+def test_names_pick_questions_and_groups_and_an_unknown_one_is_refused() -> None:
+    short, full = registry.chosen([], full=False), registry.chosen([], full=True)
+
+    assert {question.name for question in short} < {question.name for question in full}
+    assert {question.group for question in registry.chosen(["gateway"], full=False)} == {"gateway"}
+    with pytest.raises(BenchError, match="no question and no group is called 'gatway'; there are"):
+        registry.chosen(["gatway"], full=False)
+
+
+def test_names_of_questions_are_different_and_ratios_name_sides_that_exist() -> None:
+    names = [question.name for question in registry.ALL]
+
+    assert len(set(names)) == len(names)
+    for question in registry.ALL:
+        pairs = [(one.left, one.right) for one in question.ratios]
+        pairs += [(one.left, one.right) for one in question.differences]
+        assert {name for pair in pairs for name in pair} <= set(question.sides), question.name
+        if question.axis:
+            assert [float(side) for side in question.sides]
+
+
+def test_the_short_set_takes_at_most_twenty_minutes() -> None:
+    start_seconds = 5  # of a side, with its warm-up and the look whether the machine is quiet
+    short = registry.chosen([], full=False)
+
+    assert sum(one.rounds * len(one.sides) * (one.seconds + start_seconds) for one in short) < 20 * 60
