@@ -125,8 +125,11 @@ class Server:
         self.process = None
 
     def kill(self) -> None:
-        """End it without a goodbye."""
+        """End it and its children without a goodbye."""
         if self.process is not None:
+            with suppress(OSError):  # it has ended by itself
+                for child in self._family()[1:]:
+                    os.kill(child, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
             self.process = None
@@ -187,10 +190,10 @@ def _folder() -> Generator[Path]:
 
 
 @contextmanager
-def postgres_server(*, certificate: tuple[Path, Path] | None = None) -> Generator[Server]:
+def postgres_server(*settings: str, certificate: tuple[Path, Path] | None = None) -> Generator[Server]:
     """A new Postgres with a superuser `postgres` trusted on loopback; nothing is synced to disk.
 
-    With a certificate and its key it offers TLS.
+    `settings`, such as `synchronous_commit=on`, win over its own. With a certificate and its key it offers TLS.
     """
     with _folder() as folder:
         data, port = folder / "data", free_port()
@@ -229,7 +232,8 @@ def postgres_server(*, certificate: tuple[Path, Path] | None = None) -> Generato
             "-k",
             str(folder),
         ]
-        for setting in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"):
+        own = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+        for setting in (*own, *settings):
             command += ["-c", setting]
         if certificate:
             command += ["-c", "ssl=on", *_tls_options(certificate, folder)]

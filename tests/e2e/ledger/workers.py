@@ -14,7 +14,7 @@ from tests.e2e.ledger.caller import PATIENT, Caller, Connect, Retries
 from tests.e2e.ledger.sign_in import Machine, SignIn
 
 WORKERS = 4
-PAUSE_SECONDS = 0.05  # all together stay below the 100 requests a second that the gateway lets one principal send
+PAUSE_SECONDS = 0.1  # all together stay below the 100 requests a second that the gateway lets one principal send
 MOST_SECONDS = 240
 ITEM = {"currency": "EUR", "description": "of a ledger"}
 

@@ -1,4 +1,7 @@
-"""`python -m tests.gateway.standing serve`, with DNS_FILE: one address a line. CLOCK_AHEAD sets its clock wrong."""
+"""`python -m tests.gateway.standing serve`, with DNS_FILE. CLOCK_AHEAD sets its clock wrong.
+
+The file has an address a line, which stands for every name, or `name address`.
+"""
 
 import asyncio
 import os
@@ -18,9 +21,10 @@ if ahead := float(os.environ.get("CLOCK_AHEAD", "0")):
     time.time_ns = lambda: right_ns() + int(ahead * 1e9)
 
 
-async def from_file(_: str, __: int) -> list[str]:
-    """The addresses that the file holds now."""
-    return (await asyncio.to_thread(DNS_FILE.read_text, "ascii")).split()
+async def from_file(host: str, _: int) -> list[str]:
+    """The addresses that the file holds now for a name."""
+    lines = (await asyncio.to_thread(DNS_FILE.read_text, "ascii")).splitlines()
+    return [address for *names, address in map(str.split, lines) if host in (names or [host])]
 
 
 if __name__ == "__main__":
