@@ -76,7 +76,7 @@ def create_service(
         # imported only here, so that it costs nothing when it is off
         from services.common import tracing
 
-        app.state.tracer_provider = tracing.install(app, settings.service_name)
+        app.state.tracer_provider = tracing.install(app, settings.service_name, telemetry)
     return app
 
 

@@ -108,6 +108,17 @@ def exception_text(error: BaseException) -> str:
     return text
 
 
+def stack_text(error: BaseException) -> str:
+    """Where an error and those it came from were raised: files, lines and classes, and not a word of what they say."""
+    links = sorted(_chain(error), key=lambda link: link is error)
+    return "\n".join(f"{_frames(link)}{type(link).__name__}" for link in links)
+
+
+def _frames(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return "".join(f"{frame.filename}:{frame.lineno} {frame.name}\n" for frame in frames)
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and those it came from, the longest message first: one often quotes the next."""
     found: list[BaseException] = []
@@ -122,7 +133,9 @@ def _format_exc_info(exc_info: ExcInfo) -> str:
 
 
 def add_trace_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Name the trace that is being recorded, if any."""
+    """Name the trace that is being recorded, if any; a request's own is known without asking."""
+    if "trace_id" in event:
+        return event
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = format(context.trace_id, "032x")

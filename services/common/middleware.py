@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 from services.common.addresses import client_address
 from services.common.exceptions import retry_soon
 from services.common.health import Health
-from services.common.logging import exception_text
+from services.common.logging import stack_text
 from services.common.problems import problem
 from services.common.settings import Network
 
@@ -41,7 +41,13 @@ class RequestContext:
             return
         request_id = _request_id(Headers(scope=scope))
         client = client_address(scope, self.trusted_proxies)
-        scope.setdefault("state", {}).update(request_id=request_id, client_address=client)
+        state = scope.setdefault("state", {})
+        state.update(request_id=request_id, client_address=client)
+        fields = {"request_id": request_id}
+        if "trace_id" in state:
+            fields["trace_id"] = state["trace_id"]
+        if "trace_sampled" in state:
+            trace.get_current_span().set_attribute("request.id", request_id)
         status = 0
         started = time.perf_counter()
 
@@ -55,7 +61,7 @@ class RequestContext:
                     headers["Connection"] = "close"
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
+        with bound_contextvars(**fields):
             try:
                 await self.app(scope, receive, send_marked)
             finally:
@@ -108,7 +114,7 @@ class LastResort:
             await problem(scope, 503, headers={"Retry-After": str(retry_soon())})(scope, receive, send)
         except Exception as error:
             log.exception("request_failed", method=scope["method"], handler=_handler(scope))
-            told = {"exception.message": type(error).__name__, "exception.stacktrace": exception_text(error)}
+            told = {"exception.message": type(error).__name__, "exception.stacktrace": stack_text(error)}
             trace.get_current_span().record_exception(error, attributes=told)
             if not started:
                 await problem(scope, 500)(scope, receive, send)

@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from services.common.trace_context import SAMPLERS
+
 PLACEHOLDERS = ("change", "replace", "placeholder", "example", "your-", "todo", "xxxx", "<")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")  # those of libpq
 COMMON_SECRETS = frozenset({"password", "postgres", "secret", "admin", "test", "none", "null"})
@@ -207,7 +209,19 @@ def wrong_tracing(environ: Mapping[str, str] = os.environ) -> list[str]:
         f"{name}={environ[name]} is not offered; http/protobuf would be right."
         for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
         if environ.get(name, "").strip() not in {"", "http/protobuf"}
-    ]
+    ] + _wrong_sampler(environ)
+
+
+def _wrong_sampler(environ: Mapping[str, str]) -> list[str]:
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "").strip()
+    if sampler and sampler not in SAMPLERS:
+        return [f"OTEL_TRACES_SAMPLER={sampler} is not offered; one of {', '.join(SAMPLERS)} would be right."]
+    ratio = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    try:
+        right = not ratio or 0 <= float(ratio) <= 1
+    except ValueError:
+        right = False
+    return [] if right else [f"OTEL_TRACES_SAMPLER_ARG={ratio} is not offered; a share such as 0.01 would be right."]
 
 
 def sentences(error: ValidationError) -> list[str]:

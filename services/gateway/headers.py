@@ -61,6 +61,7 @@ PASSED = frozenset(
         b"x-requested-with",
     }
 )
+TRACEPARENT, TRACE = frozenset({b"traceparent"}), frozenset({b"traceparent", b"tracestate"})
 # from a service to a client: the gateway says these itself
 OURS = frozenset({b"date", b"server", b"x-request-id"})
 NO_CONTENT = frozenset({204, 304})
@@ -83,6 +84,8 @@ def upstream_headers(scope: Scope, *, host: bytes, timeout_seconds: float) -> li
     headers: list[Header] = scope["headers"]
     dropped = connection_named(headers)
     state = scope["state"]
+    if "traceparent" in state:  # of this process: it goes on from the client's, or begins anew
+        dropped |= TRACE if state["trace_begins"] else TRACEPARENT
     passed = [(name, value) for name, value in headers if name in PASSED and name not in dropped]
     ours = [
         (b"host", host),
@@ -90,6 +93,8 @@ def upstream_headers(scope: Scope, *, host: bytes, timeout_seconds: float) -> li
         (b"x-forwarded-proto", state["forwarded_proto"].encode()),
         (b"x-request-timeout-ms", b"%d" % round(timeout_seconds * 1000)),
     ]
+    if "traceparent" in state:
+        ours.append((b"traceparent", state["traceparent"]))
     if state["client_address"]:
         ours.append((b"x-forwarded-for", state["client_address"].encode()))
     return ours + passed

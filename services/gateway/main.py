@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from services.common.app import create_service, project_version
 from services.common.tokens import TokenVerifier, open_token_verifier
+from services.gateway.client_spans import ClientSpans
 from services.gateway.documents import Documents, fetched
 from services.gateway.edge import Edge
 from services.gateway.http1 import Http1Client
@@ -67,6 +68,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
                 metrics=metrics,
                 slow_start_seconds=settings.slow_start_seconds,
                 name=routes.names.get(url),
+                spans=ClientSpans.of(app),
             )
             for url in {route.upstream for route in routes.all}
         }

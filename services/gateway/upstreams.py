@@ -11,6 +11,7 @@ import structlog
 from services.common.tasks import every, running
 from services.gateway.balancer import choose
 from services.gateway.client import Request, Response, UpstreamClient
+from services.gateway.client_spans import ClientSpans
 from services.gateway.exceptions import BrokenAnswerError, ConnectError, SlowAnswerError, UpstreamError
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.pods import Pod
@@ -49,6 +50,7 @@ class Upstream:
         slow_start_seconds: float,
         name: str | None = None,
         budget: RetryBudget | None = None,
+        spans: ClientSpans | None = None,
     ) -> None:
         """Take the URL, how its host is looked up, and what people call the service."""
         parts = urlsplit(url)
@@ -62,6 +64,7 @@ class Upstream:
         self._metrics = metrics
         self._slow_start_seconds = slow_start_seconds
         self._budget = budget or RetryBudget()
+        self._spans = spans or ClientSpans(None)
 
     async def look_up(self) -> None:
         """Compare the pods with what the name says now; without an answer keep those that are known."""
@@ -101,7 +104,7 @@ class Upstream:
             if not may_retry(request, error) or not self._spend():
                 raise
             other = self._choose((pod,))
-        return await self._ask(other, request)
+        return await self._ask(other, request, attempt=1)
 
     def _choose(self, without: tuple[Pod, ...]) -> Pod:
         pods = self.pods.values()
@@ -117,11 +120,13 @@ class Upstream:
         self._metrics.retries.labels(self.name, "sent" if granted else "refused").inc()
         return granted
 
-    async def _ask(self, pod: Pod, request: Request) -> Exchange:
+    async def _ask(self, pod: Pod, request: Request, attempt: int = 0) -> Exchange:
         pod.begin()
         started = time.perf_counter()
         try:
-            response = await self._client.send(pod.address, request)
+            with self._spans.asking(pod.address, request, attempt) as asked:
+                response = await self._client.send(pod.address, asked.request)
+                asked.answered(response.status)
         except UpstreamError as error:
             pod.end()
             self._failed(pod, error)

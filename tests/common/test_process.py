@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from services.common.trace_context import SAMPLERS
 from tests.support.processes import ROOT, Process, service_process
 
 SAMPLE = "tests.common.sample"
@@ -33,6 +34,8 @@ def test_wrong_settings_end_it_with_a_sentence_each() -> None:
     ("variable", "value", "right"),
     [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+        ("OTEL_TRACES_SAMPLER", "often", f"one of {', '.join(SAMPLERS)}"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1%", "a share such as 0.01"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "http/protobuf"),
         ("OTEL_TRACES_EXPORTER", "zipkin", "otlp or none"),
     ],

@@ -5,12 +5,16 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI, Request
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -20,12 +24,13 @@ from sqlalchemy import text
 
 from services.common import tracing
 from services.common.app import create_service
+from services.common.management import ManagementServer
 from services.common.postgres import SessionDep, open_postgres, session_maker
 from services.common.redis import open_redis
 from services.common.settings import PostgresSettings, ServiceSettings
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, service_process
 from tests.support.servers import free_port
 from tests.support.traces import Collector, serving
 
@@ -154,6 +159,130 @@ async def test_statements_and_redis_calls_are_spans_without_values(
     assert any(name.startswith("SELECT") for name in children)
     assert any(name.startswith("SET") for name in children)
     assert not any(b"s3cr3t" in body for body in collector.bodies)
+
+
+async def test_values_in_statements_do_not_leave_and_their_words_do(collector: Collector, database_url: str) -> None:
+    settings = PostgresSettings.model_validate({"database_url": database_url})
+
+    async def literal(request: Request) -> None:
+        async with request.state.engine.connect() as connection:
+            await connection.exec_driver_sql(
+                "SELECT 's3cr3t', E'it''s3cr3t', $tag$s3cr3t$tag$, 4711, upper($1)", ("a",)
+            )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        async with open_postgres(settings, app.state.registry) as engine:
+            yield {"engine": engine}
+
+    own = APIRouter()
+    own.add_api_route("/literal", literal)
+    app = create_service(ServiceSettings(), title="Own", routers=[own], lifespan=lifespan)
+    async with app_client(app) as client:
+        assert (await client.get("/literal")).status_code == 200
+
+    (statement,) = [attributes(span)["db.query.text"] for span in collector.spans() if span.name == "SELECT"]
+    assert statement == "SELECT ?, ?, ?, ?, upper($1)"
+    assert not any(b"s3cr3t" in body or b"4711" in body for body in collector.bodies)
+
+
+async def test_what_a_bug_says_stays_out_of_spans(collector: Collector) -> None:
+    async with app_client(create_app(SampleSettings())) as client:
+        await client.get("/v1/sample/fail/bug")
+        with suppress(httpx2.HTTPError):
+            await client.get("/v1/sample/half")
+
+    assert any("main.py" in str(span.events) for span in collector.spans())
+    assert not any(b"hunter2" in body or b"broke in the middle" in body for body in collector.bodies)
+
+
+async def test_at_one_percent_others_pass_by_the_instrumentation(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+
+    async def unwanted(*_: object) -> None:
+        raise AssertionError("the instrumentation was asked")
+
+    app = create_app(SampleSettings())
+    async with app_client(app) as client:
+        monkeypatch.setattr(OpenTelemetryMiddleware, "__call__", unwanted)
+        assert (await client.get("/v1/sample/ping")).status_code == 200
+        monkeypatch.undo()
+        await client.get("/v1/sample/ping", headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+
+    assert [span.trace_id.hex() for span in collector.spans()] == [TRACE]  # who calls decides
+    first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "request_finished" in line]
+    assert second["trace_id"] == TRACE
+    assert len(first["trace_id"]) == 32
+
+
+@pytest.mark.parametrize(
+    "header", [f"00-{'0' * 32}-b7ad6b7169203331-01", f"ff-{TRACE}-b7ad6b7169203331-01", f"00-{TRACE}-x-01", "no", ""]
+)
+async def test_a_traceparent_that_is_none_begins_a_trace_of_our_own(collector: Collector, header: str) -> None:
+    async with app_client(create_app(SampleSettings())) as client:
+        await client.get("/v1/sample/ping", headers={"traceparent": header})
+
+    (span,) = collector.spans()
+    assert span.trace_id.hex() not in {TRACE, "0" * 32}
+
+
+@pytest.mark.usefixtures("collector")
+async def test_durations_carry_the_trace_as_an_exemplar_in_openmetrics() -> None:
+    app = create_app(SampleSettings())
+    async with app_client(app) as client:
+        await client.get("/v1/sample/ping", headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+        await client.get("/v1/sample/things", headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-00"})
+    management = ManagementServer(
+        ("127.0.0.1", 0), health=app.state.health, registry=app.state.registry, liveness_seconds=30
+    )
+    with management.running():
+        url = f"http://127.0.0.1:{management.server_address[1]}/metrics"
+        asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        async with httpx2.AsyncClient() as client:
+            plain, rich = await client.get(url), await client.get(url, headers=asked)
+
+    assert rich.headers["content-type"].startswith("application/openmetrics-text")
+    assert rich.text.endswith("# EOF\n")
+    carrying = [line for line in rich.text.splitlines() if TRACE in line]
+    assert [line.partition("{")[0] for line in carrying] == ["http_request_duration_seconds_bucket"]
+    assert 'handler="/v1/sample/ping"' in carrying[0]
+    assert TRACE not in plain.text
+
+
+async def test_spans_are_counted_that_left_and_that_were_lost(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")
+    app = create_app(SampleSettings())
+    sample = app.state.registry.get_sample_value
+    async with app_client(app) as client:
+        collector.held.clear()
+        for _ in range(40):
+            assert (await client.get("/v1/sample/ping")).status_code == 200
+        collector.held.set()
+
+    sent, dropped = sample("traces_spans_sent_total"), sample("traces_spans_dropped_total")
+    assert sent == len(collector.spans())
+    assert sent + dropped == 40
+    assert dropped >= 20
+
+
+def test_none_is_lost_when_a_process_is_told_to_end(collector: Collector) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+    with service_process("tests.common.sample", env) as process, ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(httpx2.get, f"{process.url}/v1/sample/slow/0.5", timeout=10) for _ in range(20)]
+        deadline = time.monotonic() + 10
+        while process.log.count("request_begun") < 20 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.terminate()
+        assert [answer.result().status_code for answer in asked] == [200] * 20
+        assert process.wait() == 0
+
+    assert len(collector.spans()) == 20
 
 
 async def test_a_collector_that_is_away_or_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
