@@ -7,12 +7,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.auth.settings import SealingSettings, encryption_key
+from services.common.exceptions import CannotStartError
 
 NONCE_BYTES = 12
 NAME_DIGITS = 16
 
 
-class SealedWithAnotherKeyError(Exception):
+class SealedWithAnotherKeyError(CannotStartError):
     """What is in the database was sealed with another key-encryption key; the message says what to do."""
 
 

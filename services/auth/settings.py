@@ -29,6 +29,10 @@ def _check_encryption_key(value: SecretStr) -> SecretStr:
 def encryption_key(value: SecretStr) -> bytes:
     """The 32 bytes of a key-encryption key, written as hexadecimal or base64. Raises ValueError."""
     text = value.get_secret_value().strip()
+    if not text:
+        raise ValueError(
+            f"is not set: the signing keys in the database open with that of then alone; for a new one {RIGHT_KEY}"
+        )
     for read in (bytes.fromhex, lambda word: base64.b64decode(word, validate=True)):
         try:
             key = read(text)
@@ -45,7 +49,7 @@ EncryptionKey = Annotated[SecretStr, AfterValidator(_check_encryption_key)]
 class SealingSettings(ProcessSettings):
     """What opens the secrets in the database: signing keys and authenticator apps."""
 
-    key_encryption_key: EncryptionKey
+    key_encryption_key: EncryptionKey = Field(default=SecretStr(""), validate_default=True)
     # the one before, while `keys rewrap` has not been run; then it can be forgotten
     previous_key_encryption_key: EncryptionKey | None = None
 

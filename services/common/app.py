@@ -5,10 +5,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 from services.common.body_limit import BodyLimit
+from services.common.exceptions import CannotStartError
 from services.common.health import Health
 from services.common.methods import HeadIsGet
 from services.common.metrics import CountRequests, HttpMetrics, TelemetryMetrics, process_registry
@@ -16,6 +18,8 @@ from services.common.middleware import LastResort, RequestContext
 from services.common.openapi import describe_problems
 from services.common.problems import add_problem_handlers
 from services.common.settings import ServiceSettings, tracing_wanted
+
+log = structlog.get_logger()
 
 # Any: the state is each service's own TypedDict
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -93,13 +97,18 @@ def _watched(lifespan: Lifespan, health: Health) -> Lifespan:
 
     @asynccontextmanager
     async def watched(app: FastAPI) -> AsyncGenerator[Mapping[str, Any]]:
-        async with (
-            health.beating(),
-            _traced(app),
-            lifespan(app) as state,
-            health.checking((state or {}).get("readiness_checks", {})),  # ends before the resources are closed
-        ):
-            yield state or {}
+        try:
+            async with (
+                health.beating(),
+                _traced(app),
+                lifespan(app) as state,
+                health.checking((state or {}).get("readiness_checks", {})),  # ends before the resources are closed
+            ):
+                yield state or {}
+        except CannotStartError as error:
+            health.start_refused = True
+            log.error("start_refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            raise
 
     return watched
 

@@ -5,6 +5,10 @@ from random import randint
 from typing import ClassVar
 
 
+class CannotStartError(Exception):
+    """Why this process does not start, and what to do, in a sentence; the log shows that and no stack."""
+
+
 class ServiceError(Exception):
     """A refusal that the client may read. Subclasses name the status, the title and the type's slug."""
 

@@ -40,6 +40,7 @@ class Health:
         self._started = False  # every check has passed in one and the same round
         self.lag_seconds = 0.0
         self.draining = False
+        self.start_refused = False
 
     @property
     def checks(self) -> Mapping[str, str]:

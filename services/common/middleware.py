@@ -37,7 +37,7 @@ class RequestContext:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request, or one WebSocket from its offer to its end."""
         if scope["type"] not in {"http", "websocket"}:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, self._shortened(send))
             return
         request_id = _request_id(Headers(scope=scope))
         client = client_address(scope, self.trusted_proxies)
@@ -73,6 +73,14 @@ class RequestContext:
                     duration_ms=round((time.perf_counter() - started) * 1000, 3),
                     client_address=client,
                 )
+
+    def _shortened(self, send: Send) -> Send:
+        """Of a start that was refused no stack, which would bury the sentence that the log has by then."""
+
+        async def send_shortened(message: Message) -> None:
+            await send({**message, "message": ""} if self.health.start_refused else message)
+
+        return send_shortened
 
 
 def _request_id(headers: Headers) -> str:

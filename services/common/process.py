@@ -69,10 +69,18 @@ async def until_terminated(work: Coroutine[Any, Any, int]) -> int:
 
     An exception out of a signal handler could come up anywhere, within the driver too, and be lost or leave it hanging.
     """
-    task = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(_exit_code(work))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await asyncio.wait({task})
     return TERMINATED if task.cancelled() else task.result()
+
+
+async def _exit_code(work: Coroutine[Any, Any, int]) -> int:
+    """Its own, or that of `sys.exit`: raised out of a task, that would be told with a stack."""
+    try:
+        return await work
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else END_FAILED
 
 
 def _parser(

@@ -151,6 +151,7 @@ class KeyRing(Collector):
         try:
             await self.refresh()
         except SealedWithAnotherKeyError as error:
+            self._reason = str(error)
             log.error("signing_keys_not_opened", reason=str(error))  # noqa: TRY400 - the sentence says it all
 
     def collect(self) -> Iterator[Metric]:
@@ -194,8 +195,5 @@ async def open_key_ring(
         await ring.refresh()
     except UnavailableError as error:
         log.warning("signing_keys_not_read", reason=str(error))
-    except SealedWithAnotherKeyError as error:
-        log.error("signing_keys_not_opened", reason=str(error))  # noqa: TRY400 - the sentence says it all
-        raise
     async with running(ring.keep_fresh, "signing keys"):
         yield ring

@@ -10,16 +10,18 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.auth.keys import ring as ring_module
-from services.auth.keys.ring import open_key_ring
+from services.auth.keys.ring import KeyRing, open_key_ring
 from services.auth.main import create_app
 from services.common import jwks
-from services.common.jwks import open_keys
+from services.common.jwks import KeysAwayError, open_keys
 from services.common.postgres import open_postgres, session_maker
+from services.common.tasks import running
 from services.common.tokens import TokenVerifier
 from tests.auth.conftest import MakeSettings
 from tests.auth.keys.conftest import Keys, key_service
 from tests.auth.keys.tokens import claims
 from tests.support.clients import app_client
+from tests.support.waits import until
 
 PATH = "/.well-known/jwks.json"
 TRAFFIC_SECONDS = 40
@@ -51,17 +53,21 @@ async def test_readiness_waits_for_a_key_to_sign_with(keys: Keys) -> None:
         assert app.state.health.checks["signing_keys"] == "ok"
 
 
-async def test_a_server_with_another_key_encryption_key_does_not_start_and_says_why(
-    keys: Keys, make_settings: MakeSettings
+async def test_a_key_that_turns_out_wrong_after_the_start_keeps_it_from_being_ready_and_says_why(
+    keys: Keys, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Postgres was away at the start: there was nothing yet to see that it is wrong."""
     await keys.rotate()
+    monkeypatch.setattr(ring_module, "REFRESH_SECONDS", 0.01)
+    ring = KeyRing(make_settings(key_encryption_key=secrets.token_hex(32)), keys.sessions)
 
-    with structlog.testing.capture_logs() as logs, pytest.raises(RuntimeError, match="lifespan failed"):
-        async with app_client(create_app(make_settings(key_encryption_key=secrets.token_hex(32)))):
-            pytest.fail("it started")
+    with structlog.testing.capture_logs() as logs:
+        async with running(ring.keep_fresh, "signing keys"):
+            await until(lambda: logs, "a line about it")
+        with pytest.raises(KeysAwayError, match="PREVIOUS_KEY_ENCRYPTION_KEY"):
+            await ring.ready()
 
-    [line] = [line for line in logs if line["event"] == "signing_keys_not_opened"]
-    assert "PREVIOUS_KEY_ENCRYPTION_KEY" in line["reason"]
+    assert {line["event"] for line in logs} == {"signing_keys_not_opened"}
 
 
 async def test_rotation_under_traffic_refuses_not_one_valid_token(
