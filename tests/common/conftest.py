@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from services.common.logging import configure_logging
+from tests.common.querying import service
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
 from tests.support.servers import Server, postgres_server, redis_server
@@ -40,3 +41,10 @@ def own_redis() -> Iterator[Server]:
         pytest.skip("servers are given, and there may be no program to start one of the test's own")
     with redis_server() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+async def rows(database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the service that asks Postgres, over a database of the module's own."""
+    async with service(database_url) as client:
+        yield client
