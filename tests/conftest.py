@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support.servers import Server, new_database, postgres_server, redis_server
+from tests.support.servers import Server, given_url, new_database, postgres_server, redis_server
 from tests.support.tokens import Issuer, KeyServer, key_server
 
 # what a process needs to run at all, and what names given servers; nothing else reaches the tests
@@ -48,7 +48,7 @@ def postgres() -> Iterator[Server | None]:
 @pytest.fixture(scope="session")
 def postgres_url(postgres: Server | None) -> str:
     """A superuser's URL."""
-    return postgres.url if postgres else os.environ["TEST_DATABASE_URL"]
+    return postgres.url if postgres else given_url("TEST_DATABASE_URL")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def database_url(postgres_url: str) -> Iterator[str]:
 def redis_url() -> Iterator[str]:
     """A Redis of the suite's own, or that of TEST_REDIS_URL."""
     if "TEST_REDIS_URL" in os.environ:
-        yield os.environ["TEST_REDIS_URL"]
+        yield given_url("TEST_REDIS_URL")
         return
     with redis_server() as server:
         yield server.url

@@ -25,6 +25,7 @@ __all__ = [
     "Server",
     "execute",
     "free_port",
+    "given_url",
     "new_database",
     "postgres_server",
     "program",
@@ -55,6 +56,13 @@ def free_port(beside: tuple[int, ...] = ()) -> int:
             except OSError:
                 continue
             return port
+
+
+def given_url(variable: str) -> str:
+    """The server that a variable names; of several, with spaces between, one for each of pytest-xdist's workers."""
+    urls = os.environ[variable].split()
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return urls[int(worker.removeprefix("gw")) % len(urls)]
 
 
 def program(name: str) -> str:

@@ -6,13 +6,15 @@ network; Postgres and Redis are started here and given by URL.
 
 import subprocess
 import sys
+from contextlib import ExitStack
 
 from k8s.local import images
 from k8s.node import images as buildah
 from tests.support.servers import postgres_server, redis_server
 
 REF = "slipway/suite:local"
-PYTEST = ["python", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not e2e"]
+WORKERS = 2  # each with servers of its own: a Redis tells all its databases' subscribers, roles are a Postgres' own
+PYTEST = ["python", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not e2e", f"-n{WORKERS}", "--dist=loadfile"]
 SUITES = ["tests/common", "tests/items", "tests/auth", "tests/gateway"]
 
 
@@ -20,8 +22,10 @@ def main(arguments: list[str]) -> int:
     """Build, start the servers, run; the exit code is pytest's."""
     print("building the test image (a minute when requirements changed)", flush=True)
     images.build("items", REF, target="test")
-    with postgres_server() as postgres, redis_server() as redis:
-        given = {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": redis.url}
+    with ExitStack() as stack:
+        postgres = [stack.enter_context(postgres_server()).url for _ in range(WORKERS)]
+        redis = [stack.enter_context(redis_server()).url for _ in range(WORKERS)]
+        given = {"TEST_DATABASE_URL": " ".join(postgres), "TEST_REDIS_URL": " ".join(redis)}
         chosen = [] if any(each.startswith("tests/") for each in arguments) else SUITES
         command = [*PYTEST, *arguments, *chosen]
         if images.with_docker(REF):
