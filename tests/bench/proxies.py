@@ -1,7 +1,7 @@
 """Other proxies before the same upstream, each with one worker on one core and its upstream connections kept."""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ ANSWERING = """
     }}
 """
 FORWARDING = """
-    upstream pods {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000; }}
+    upstream pods {{ {servers} keepalive 256; keepalive_requests 1000000; }}
     {zones}
     server {{
         listen 127.0.0.1:{port};
@@ -109,10 +109,17 @@ def nginx(upstream_port: int, *, everything: bool = False) -> Generator[Running]
         FORWARDING,
         measured=True,
         access="logs_access combined" if everything else "off",
-        upstream=upstream_port,
+        servers=f"server 127.0.0.1:{upstream_port};",
         zones="limit_req_zone $binary_remote_addr zone=all:1m rate=1000000r/s;" if everything else "",
         limit="limit_req zone=all burst=100000 nodelay;" if everything else "",
     )
+
+
+@contextmanager
+def balancing(ports: Sequence[int], *, measured: bool) -> Generator[Running]:
+    """Balance with nginx, by turns."""
+    servers = " ".join(f"server 127.0.0.1:{port};" for port in ports)
+    yield from _nginx(FORWARDING, measured=measured, servers=servers, zones="", limit="")
 
 
 @contextmanager

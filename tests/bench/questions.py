@@ -46,6 +46,15 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """What a figure of one side should be at most, in the figure's unit."""
+
+    side: str
+    figure: str
+    most: float
+
+
+@dataclass(frozen=True)
 class Question:
     """One benchmark. The environment is made once, the sides anew in each round, each time in another order.
 
@@ -57,6 +66,7 @@ class Question:
     sides: Mapping[str, Side]
     ratios: tuple[Ratio, ...] = ()
     differences: tuple[Difference, ...] = ()
+    bounds: tuple[Bound, ...] = ()
     environment: Callable[[], AbstractContextManager[Any]] = nullcontext
     group: str = "claims"
     short: bool = False

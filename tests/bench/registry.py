@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from tests.bench import gateway
+from tests.bench import claims, gateway, items
 from tests.bench.questions import BenchError, Question
 
-ALL: tuple[Question, ...] = (*gateway.QUESTIONS,)
+ALL: tuple[Question, ...] = (*gateway.QUESTIONS, *items.QUESTIONS, *claims.QUESTIONS)
 
 
 def chosen(only: Sequence[str], *, full: bool) -> list[Question]:

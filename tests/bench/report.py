@@ -98,6 +98,12 @@ def _goals(answers: Answers) -> Iterator[str]:
         for one, found in answer.compared()
         if one["goal"] is not None
     ]
+    rows += [
+        f"| {answer.name}: {COLUMNS.get(one['figure'], one['figure'])} of {one['side']} | ≤ {one['most']:g} "
+        f"| {shown(found)} | {verdict({'at_most': True, 'goal': one['most']}, found)} |"
+        for answer in answers.values()
+        for one, found in answer.bounded()
+    ]
     if rows:
         yield from ("## Goals", "", "| what | goal | found (95 %) | |", "|---|---|---|---|", *rows, "")
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.interval import Interval, difference, ratio
+from tests.bench.interval import Interval, difference, mean, ratio
 from tests.bench.load import is_disturbed
 from tests.bench.questions import BenchError, Figures, Question
 
@@ -29,6 +29,7 @@ class Answer:
     sides: list[str]
     ratios: list[dict[str, Any]]
     differences: list[dict[str, Any]]
+    bounds: list[dict[str, Any]]
     axis: str
     curve: str
     notes: list[str]
@@ -54,6 +55,7 @@ class Answer:
             sides=list(question.sides),
             ratios=[asdict(one) for one in question.ratios],
             differences=[asdict(one) for one in question.differences],
+            bounds=[asdict(one) for one in question.bounds],
             axis=question.axis,
             curve=question.curve,
             notes=list(question.notes),
@@ -81,6 +83,12 @@ class Answer:
             left, right = (self.figures(one[side], one["figure"]) for side in ("left", "right"))
             if left and len(left) == len(right):
                 yield one, difference(left, right)
+
+    def bounded(self) -> Iterator[tuple[dict[str, Any], Interval]]:
+        """Each bound of the question, with the mean of its figure."""
+        for one in self.bounds:
+            if values := self.figures(one["side"], one["figure"]):
+                yield one, mean(values)
 
 
 Answers = dict[str, Answer]

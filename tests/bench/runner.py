@@ -67,7 +67,7 @@ class Runner:
         new.revision = revision()
         if before is None or before.failed:
             return new
-        same = ("sides", "seconds", "revision", "ratios", "differences")
+        same = ("sides", "seconds", "revision", "ratios", "differences", "bounds")
         return before if all(getattr(before, name) == getattr(new, name) for name in same) else new
 
     def _measure(self, question: Question, answer: Answer, keep: Callable[[], None]) -> None:

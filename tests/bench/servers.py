@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench.machine import cores
@@ -28,6 +28,8 @@ class Running:
     popen: "subprocess.Popen[bytes]"
     port: int
     folder: Path
+    management: int = 0
+    """Where a service tells its metrics."""
 
     def pids(self) -> list[int]:
         """Its process; whoever asks adds its children."""
@@ -109,7 +111,7 @@ def service(module: str, env: Mapping[str, str], *, measured: bool = True) -> Ge
         return listens(port) and _ready(management)
 
     with process(command, env={"HOST": "127.0.0.1", **env}, measured=measured, is_up=is_ready) as running:
-        yield running
+        yield replace(running, management=management)
 
 
 def _ready(port: int) -> bool:

@@ -1,6 +1,7 @@
 """Rounds are interleaved and kept; bad runs are thrown away; a busy machine is refused with a sentence."""
 
 import json
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.bench import machine, registry, results
+from tests.bench.items import check_hits
 from tests.bench.load import Request, Target, check, parse
 from tests.bench.questions import BenchError, Figures, InvalidRunError, Measure, Question, Ratio
 from tests.bench.runner import Runner, turned
@@ -221,7 +223,13 @@ def test_names_of_questions_are_different_and_ratios_name_sides_that_exist() -> 
 
 
 def test_the_short_set_takes_at_most_twenty_minutes() -> None:
-    start_seconds = 5  # of a side, with its warm-up and the look whether the machine is quiet
+    start_seconds = 4  # of a side, with its warm-up and the look whether the machine is quiet
     short = registry.chosen([], full=False)
 
     assert sum(one.rounds * len(one.sides) * (one.seconds + start_seconds) for one in short) < 20 * 60
+
+
+def test_a_run_whose_reads_came_from_elsewhere_than_the_side_says_is_thrown_away() -> None:
+    check_hits(Counter(miss=500), Counter(miss=500, hit=900), 1)
+    with pytest.raises(InvalidRunError, match="90% of the reads came from the cache, not 0%"):
+        check_hits(Counter(), Counter(miss=100, hit=900), 0)
