@@ -103,21 +103,24 @@ $(VENV)/.installed: requirements/dev.txt
 	@.bench/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
-.PHONY: docs-ui
-docs-ui: services/gateway/swagger-ui/.fetched ## Swagger UI for the gateway's /docs, from its hashed lock; images then have it
-
 UI_LOCK := requirements/docs-ui/package-lock.json
-UI_FILES := swagger-ui.css swagger-ui-bundle.js favicon-32x32.png LICENSE NOTICE
+UI_FOLDER := services/gateway/swagger-ui
+UI_FILES := swagger-ui.css swagger-ui-bundle.js oauth2-redirect.js favicon-32x32.png LICENSE NOTICE
+UI_FETCHED := $(UI_FOLDER)/.fetched-$(words $(UI_FILES))# with fewer files than now, they are fetched again
+
+.PHONY: docs-ui
+docs-ui: $(UI_FETCHED) ## Swagger UI for the gateway's /docs, from its hashed lock; images then have it
+
 # without npm or its registry nothing fails: /docs of the gateway says what is missing. A wrong hash does fail, and a
 # package's own scripts never run
-services/gateway/swagger-ui/.fetched: $(UI_LOCK)
+$(UI_FETCHED): $(UI_LOCK)
 	@if ! command -v npm >/dev/null; then echo "npm is missing: the gateway will be without Swagger UI" >&2; exit 0; fi; \
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp requirements/docs-ui/package*.json "$$folder"; \
 	if ! npm ci --prefix "$$folder" --ignore-scripts --no-audit --no-fund --loglevel=error >"$$folder/log" 2>&1; then \
 		if grep EINTEGRITY "$$folder/log" >&2; then exit 1; fi; \
 		echo "npm could not fetch Swagger UI: the gateway will be without it" >&2; exit 0; \
 	fi; \
-	mkdir -p $(@D); cd "$$folder/node_modules/swagger-ui-dist"; cp $(UI_FILES) $(CURDIR)/$(@D)/; touch $(CURDIR)/$@
+	mkdir -p $(@D); rm -f $(@D)/.fetched*; cd "$$folder/node_modules/swagger-ui-dist"; cp $(UI_FILES) $(CURDIR)/$(@D)/; touch $(CURDIR)/$@
 
 .PHONY: packages
 packages: ## What the tests need beside Python: Postgres, Redis, Chromium and two versions of Helm, when missing

@@ -22,6 +22,7 @@ from services.gateway.upstreams import Upstream
 SOON_SECONDS = 1.0  # after a round in which a service has not told anything yet; doubled each time
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 4 * 1024 * 1024
+AUTHORIZE = "/oauth2/authorize"
 PATH = b"/openapi.json"  # no route leads there: a service says it only to who reaches it from inside
 
 log = structlog.get_logger()
@@ -42,9 +43,11 @@ class Service:
 class Documents:
     """Knows the last document of each service, and what they are together."""
 
-    def __init__(self, routes: Routes, upstreams: Mapping[str, Upstream], *, version: str) -> None:
-        """Take the routes, by which a path belongs to one service, and the version of the whole."""
+    def __init__(self, routes: Routes, upstreams: Mapping[str, Upstream], *, version: str, issuer: str) -> None:
+        """Take the routes, by which a path belongs to one service, and version and origin of the whole."""
         self._routes = routes
+        # with another's identity provider there is no such route, and nobody here knows its paths
+        self._sign_in = issuer.rstrip("/") if routes.find(AUTHORIZE) is not None else None
         self._upstreams = named(upstreams, routes.names)
         self._urls = {
             name: url
@@ -99,7 +102,9 @@ class Documents:
             self._merge()
 
     def _merge(self) -> None:
-        document = merge(self._documents, title="Slipway", version=self._version, serves=self._serves)
+        document = merge(
+            self._documents, title="Slipway", version=self._version, serves=self._serves, sign_in=self._sign_in
+        )
         self.merged = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
         self.tag = f'"{hashlib.sha256(self.merged).hexdigest()[:32]}"'
 

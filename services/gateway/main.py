@@ -83,7 +83,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             await stack.enter_async_context(
                 looked_up(upstreams.values(), client, every_seconds=settings.resolve_seconds)
             )
-            documents = Documents(routes, upstreams, version=project_version())
+            documents = Documents(routes, upstreams, version=project_version(), issuer=settings.issuer)
             await stack.enter_async_context(fetched(documents, every_seconds=settings.documents_seconds))
             await stack.enter_async_context(streams.watching())
             forwarder = Forwarder(

@@ -11,6 +11,8 @@ METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch",
 REFERENCE = "#/components/"
 SECURITY = "securitySchemes"  # is named without a reference, in `security`
 VERSION = "3.1.0"
+BEARER = ("http", "bearer")
+SIGN_IN = "SignIn"
 
 
 def parse(raw: bytes) -> dict[str, Any]:
@@ -38,9 +40,16 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 
 
 def merge(
-    documents: Mapping[str, Document], *, title: str, version: str, serves: Callable[[str, str], bool]
+    documents: Mapping[str, Document],
+    *,
+    title: str,
+    version: str,
+    serves: Callable[[str, str], bool],
+    sign_in: str | None = None,
 ) -> dict[str, Any]:
     """Merge documents by the names of their services; `serves(name, path)` says which paths a service answers.
+
+    `sign_in` is the origin where people sign in by OAuth for a bearer token, if there is such a place.
 
     Components that two services define alike, down to what they refer to, are one; those that differ get the name of
     their service in front. So do operations whose ids are the same.
@@ -58,6 +67,8 @@ def merge(
         for section, key in _parts(document):
             new = renamed[name][section, key]
             components.setdefault(section, {})[new] = _renamed(document["components"][section][key], renamed[name])
+    if sign_in is not None:
+        _offer_sign_in(paths, components.setdefault(SECURITY, {}), sign_in)
     return {
         "openapi": VERSION,
         "info": {"title": title, "version": version},
@@ -85,6 +96,25 @@ def _operations(
                 operation["operationId"] = f"{name}_{operation['operationId']}"
             taken.add(operation["operationId"])
     return item
+
+
+def _offer_sign_in(paths: dict[str, Any], schemes: dict[str, Any], origin: str) -> None:
+    """Wherever a bearer token is wanted, a sign-in by code and PKCE is another way to it."""
+    bearers = {name for name, scheme in schemes.items() if (scheme.get("type"), scheme.get("scheme")) == BEARER}
+    flow = {
+        "authorizationUrl": f"{origin}/oauth2/authorize",
+        "tokenUrl": f"{origin}/oauth2/token",
+        "scopes": {},  # none asked for: all that the person's roles and the client allow
+    }
+    schemes[SIGN_IN] = {
+        "type": "oauth2",
+        "description": "Sign in with your account; the token ends after minutes.",
+        "flows": {"authorizationCode": flow},
+    }
+    for item in paths.values():
+        for operation in item.values():
+            if isinstance(operation, dict) and any(bearers & choice.keys() for choice in operation.get("security", ())):
+                operation["security"] = [*operation["security"], {SIGN_IN: []}]
 
 
 def _parts(document: Document) -> dict[Part, Any]:

@@ -38,14 +38,29 @@ DOCS = """<!doctype html>
 </body>
 </html>
 """
+# the window that auth has sent back: its script hands the code to the one that opened it, which has the verifier
+REDIRECT = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Slipway: signed in</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+</head>
+<body>
+<script src="/docs/oauth2-redirect.js"></script>
+</body>
+</html>
+"""
 # validatorUrl: the badge would be an image from elsewhere
-START_SCRIPT = """SwaggerUIBundle({
+START_SCRIPT = """const ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#ui",
   deepLinking: true,
   validatorUrl: null,
   tryItOutEnabled: true,
+  oauth2RedirectUrl: `${window.location.origin}/docs/oauth2-redirect`,
 });
+ui.initOAuth({clientId: "docs", usePkceWithAuthorizationCodeGrant: true});
 """
 
 

@@ -15,6 +15,7 @@ UI_FOLDER = Path(__file__).with_name("swagger-ui")
 UI_FILES = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
+    "oauth2-redirect.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
 FRESH = {"Cache-Control": "no-cache"}
@@ -51,7 +52,9 @@ async def show_docs() -> HTMLResponse:
 
 @router.get("/docs/{name}")
 async def get_docs_file(name: str) -> Response:
-    """A file of Swagger UI, or the script that starts it."""
+    """A file of Swagger UI, the script that starts it, or the page where somebody who has signed in comes back to."""
+    if name == "oauth2-redirect":
+        return HTMLResponse(pages.REDIRECT, headers=FRESH | {"Content-Security-Policy": pages.DOCS_POLICY})
     if name == "start.js":
         return Response(pages.START_SCRIPT, headers=FOR_AN_HOUR, media_type="text/javascript")
     if name not in UI_FILES or not (UI_FOLDER / name).is_file():

@@ -40,6 +40,7 @@ def test_the_longest_names_still_fit(chart: Chart) -> None:
     passwords = {"appPassword": "app-secret-value", "ownerPassword": "owner-secret-value"}
     entry = {"public": True, "uses": ["postgres"], "migrate": True, "database": passwords}
     entry["crons"] = {"ten-letter": {"schedule": "0 0 * * *", "args": ["x"]}}
+    entry["once"] = {"seven77": {"args": ["x"]}}
     values = {"origin": "https://a.example", "services": {"gateway": None, "items": None, "auth": None, service: entry}}
 
     objects = chart.render(values, release="r" * 20)
@@ -155,8 +156,11 @@ def test_a_store_that_cannot_start_is_replaced_by_one_that_can(rendered: Objects
 def test_what_a_job_waits_for_leaves_time_for_another_attempt(rendered: Objects) -> None:
     for job in rendered.kind("Job").values():
         env = variables(job["spec"]["template"]["spec"]["containers"][0])
-        (waits,) = (int(env[name] or "") for name in ("DEADLINE_SECONDS", "DATABASE_WAIT_SECONDS") if name in env)
-        assert waits <= job["spec"]["activeDeadlineSeconds"] / 2
+        waits = [int(env[name] or "") for name in ("DEADLINE_SECONDS", "DATABASE_WAIT_SECONDS") if name in env]
+        args = job["spec"]["template"]["spec"]["containers"][0].get("args", [])
+        waits += [int(arg.removeprefix("--wait=")) for arg in args if arg.startswith("--wait=")]
+        assert all(seconds <= job["spec"]["activeDeadlineSeconds"] / 2 for seconds in waits)
+        assert waits or "greet" in args  # the one of the values with everything on
 
 
 def test_the_cache_keeps_nothing_and_the_state_everything(dev: Objects) -> None:
@@ -215,10 +219,12 @@ def test_names_of_jobs_end_in_a_hash_that_follows_their_spec(chart: Chart) -> No
         return set(chart.render(environment("dev"), *values).kind("Job"))
 
     before = jobs()
-    assert len(before) == 3
+    assert len(before) == 4
     assert all(HASHED.search(name) for name in before)
     # nothing to do with either
-    assert jobs("services.items.replicas=7", "tokens.audience=other", "logLevel=WARNING") == before
+    assert jobs("services.items.replicas=7", "logLevel=WARNING") == before
+    (docs,) = (name for name in before if name.startswith("slipway-auth-docs-"))
+    assert jobs("tokens.audience=other") & before == before - {docs}
     (roles,) = (name for name in before if name.startswith("slipway-roles-"))
     (items,) = (name for name in before if name.startswith("slipway-items-migrate-"))
     assert jobs("services.items.image.tag=v2") & before == before - {items}
@@ -249,6 +255,20 @@ def test_a_command_by_the_clock_is_the_service_with_other_arguments(dev: Objects
         assert container["image"] == serving["image"]
         differs = [new for old, new in zip(serving["env"], container["env"], strict=True) if old != new]
         assert differs == [{"name": "DATABASE_POOL_SIZE", "value": "2"}]
+
+
+def test_what_runs_once_is_the_service_with_other_arguments(dev: Objects) -> None:
+    (serving,) = dev.one("Deployment", "slipway-auth")["spec"]["template"]["spec"]["containers"]
+    template = dev.starting("Job", "slipway-auth-docs-")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+
+    assert template["metadata"]["labels"]["app.kubernetes.io/component"] == "auth-cron"  # whose policy it needs
+    assert container["args"][:3] == ["clients", "ensure", "docs"]
+    assert "--redirect-uri=$(ISSUER)/docs/oauth2-redirect" in container["args"]  # Kubernetes puts the variable in
+    assert container["image"] == serving["image"]
+    env = variables(container)
+    assert env["ISSUER"] == "https://slipway.localhost:8443"
+    assert (env["DATABASE_POOL_SIZE"], env["LOG_LEVEL"]) == ("2", "INFO")
 
 
 def test_jobs_stay_to_be_read(dev: Objects) -> None:

@@ -22,7 +22,11 @@ def test_a_service_set_to_null_is_gone(chart: Chart) -> None:
     rendered = chart.render(environment("dev"), {"services": {"items": None, "gateway": {"calls": ["auth"]}}})
 
     assert [o["metadata"]["name"] for o in rendered if "items" in o["metadata"]["name"]] == []
-    assert {name.rpartition("-")[0] for name in rendered.kind("Job")} == {"slipway-roles", "slipway-auth-migrate"}
+    assert {name.rpartition("-")[0] for name in rendered.kind("Job")} == {
+        "slipway-roles",
+        "slipway-auth-migrate",
+        "slipway-auth-docs",
+    }
 
 
 @pytest.mark.parametrize(

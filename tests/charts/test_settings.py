@@ -78,7 +78,8 @@ def processes(objects: Objects) -> list[tuple[type[BaseSettings], dict[str, str]
     for owner, pod in objects.pods():
         for container in containers(pod):
             repository = container["image"].rsplit("/", 1)[1].split(":")[0]
-            if owner.startswith("CronJob/") and repository in COMMANDS:
+            command = next(iter(container.get("args", [])), "")
+            if owner.startswith(("CronJob/", "Job/")) and command not in {"", "migrate"} and repository in COMMANDS:
                 found.append((COMMANDS[repository], environ(objects, container)))
             match container.get("args"):
                 case ["migrate"]:
@@ -96,6 +97,7 @@ def fields(settings: type[BaseSettings]) -> set[str]:
 def test_the_processes_of_every_service_are_found(dev: Objects) -> None:
     assert sorted(settings.__name__ for settings, _ in processes(dev)) == [
         "AuthSettings",
+        "CommandSettings",
         "CommandSettings",
         "CommandSettings",
         "GatewaySettings",

@@ -142,6 +142,8 @@ def test_an_unknown_key_is_refused_by_name(chart: Chart, path: str, value: objec
         ("services.items.drainSeconds", -1, "at '/services/items/drainSeconds'"),
         ("services.auth.crons.keys.schedule", "hourly", "at '/services/auth/crons/keys/schedule'"),
         ("services.auth.crons", {"a-long-name": {}}, "at '/services/auth/crons': additional properties 'a-long-name'"),
+        ("services.auth.once", {"too-long": {"args": ["x"]}}, "at '/services/auth/once': additional properties 'too-"),
+        ("services.auth.once", {"x": {}}, "at '/services/auth/once/x': missing property 'args'"),
         ("services.auth.crons", {"x": {"schedule": "* * * * *"}}, "missing property 'args'"),
         ("mail.mailer", "sendmail", "at '/mail/mailer'"),
         ("mail.from", "Slipway", "at '/mail/from'"),
@@ -182,6 +184,7 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
         ({"services.auth.secretEnv.SMTP_PASSWORD": {"value": "x"}}, "services.auth.secretEnv.SMTP_PASSWORD: the chart"),
         ({"services.auth.env.MAILER": "none"}, "services.auth.env.MAILER: the chart sets this variable itself"),
         ({"services.auth-clean": {}}, "services.auth.crons.clean: there is a service auth-clean, and both would have"),
+        ({"services.auth.once.migrate": {"args": ["x"]}}, "services.auth.once.migrate: there is a Job of that name"),
         ({"services.auth-cron": {}}, "services.auth-cron: names that end in -migrate, -database, -cron, -pods or"),
         ({"services.items.calls": ["auht"]}, "there is no service auht; there are auth, gateway, items."),
         ({"services.items.calls": ["auth", "items"]}, "services.items.calls: a service does not call itself"),
@@ -207,7 +210,7 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
           "services.items.public": True}, "services.items.paths: /v1/items is already routed to auth"),
         ({"services.cache": {}}, "services.cache: the name cache is taken"),
         ({"services.items-migrate": {}}, "services.items-migrate: names that end in -migrate"),
-        ({"services.items.database.poolSize": 50}, "postgres.maxConnections is 300 and the release can need 336"),
+        ({"services.items.database.poolSize": 50}, "postgres.maxConnections is 300 and the release can need 338"),
         ({"postgres.port": 6432}, "postgres.port is 6432 and postgres.deploy is true"),
         ({"postgres.sslMode": "require"}, "postgres.sslMode is require and postgres.deploy is true"),
         ({"postgres.caSecret.name": "ca"}, "postgres.caSecret.name is set and postgres.deploy is true"),
@@ -274,7 +277,7 @@ def test_keys_of_another_namespace_may_come_without_tls(chart: Chart, host: str)
 
 def test_connections_are_counted_to_the_last_one(chart: Chart) -> None:
     items = 2 * 3 * (8 + 1) + 2  # its pools and their checks twice over, its migration
-    auth = 2 * 1 * (8 + 1) + 2 + 2 * 2  # likewise, and its two crons
+    auth = 2 * 1 * (8 + 1) + 2 + 3 * 2  # likewise, its two crons, and what it does once
     needed = 4 + items + auth  # administrator and roles
 
     chart.render(environment("dev"), f"postgres.maxConnections={needed}")

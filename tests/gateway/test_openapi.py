@@ -164,3 +164,28 @@ def test_the_services_own_documents_merge_and_every_reference_finds_its_part() -
 def test_what_is_no_document_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"is not|has no"):
         parse(raw)
+
+
+def test_a_sign_in_is_offered_wherever_a_bearer_token_is_wanted() -> None:
+    bearer, basic = {"type": "http", "scheme": "bearer"}, {"type": "http", "scheme": "basic"}
+    answers = {"responses": {"200": {"description": "ok"}}}
+    document = {
+        "openapi": "3.1.0",
+        "paths": {
+            "/v1/a": {"get": {**answers, "security": [{"Token": []}]}, "post": answers},
+            "/v1/b": {"get": {**answers, "security": [{"Basic": []}]}},
+        },
+        "components": {"securitySchemes": {"Token": bearer, "Basic": basic}},
+    }
+
+    def merged(sign_in: str | None) -> dict[str, Any]:
+        return merge({"x": document}, title="", version="1", serves=lambda *_: True, sign_in=sign_in)
+
+    offered = merged("https://slipway.test")
+    assert offered["paths"]["/v1/a"]["get"]["security"] == [{"Token": []}, {"SignIn": []}]
+    assert "security" not in offered["paths"]["/v1/a"]["post"]
+    assert offered["paths"]["/v1/b"]["get"]["security"] == [{"Basic": []}]
+    flow = offered["components"]["securitySchemes"]["SignIn"]["flows"]["authorizationCode"]
+    assert flow["authorizationUrl"] == "https://slipway.test/oauth2/authorize"
+    assert flow["tokenUrl"] == "https://slipway.test/oauth2/token"
+    assert "SignIn" not in str(merged(None))

@@ -24,7 +24,7 @@ from tests.support.servers import postgres_server, redis_server
 # service: (application port, management port); RUN_PORT moves them all. The first one's is the way in
 FIRST_PORT = int(os.environ.get("RUN_PORT", "8000"))
 PORTS = {name: (FIRST_PORT + n, FIRST_PORT + 1000 + n) for n, name in enumerate(("gateway", "items", "auth"))}
-ORIGIN = f"http://localhost:{FIRST_PORT}"
+ORIGIN = f"http://127.0.0.1:{FIRST_PORT}"  # by number: auth sends nobody back to localhost, which may lead elsewhere
 VALUES = ROOT / "charts" / "slipway" / "values.yaml"
 
 
@@ -76,6 +76,10 @@ def start(stack: ExitStack, client: Path) -> dict[str, "subprocess.Popen[bytes]"
         command = [sys.executable, "-m", f"services.{name}", "migrate"]
         if subprocess.run(command, env=environment(own), check=False).returncode:
             raise RuntimeError(f"the migration of {name} failed; its log is above")
+    for words in first_commands():
+        command = [sys.executable, "-m", "services.auth", *words]
+        if subprocess.run(command, env=environment(given["auth"]), stdout=subprocess.DEVNULL, check=False).returncode:
+            raise RuntimeError(f"{' '.join(words[:3])} of auth failed; its reason is above")
     processes = {name: stack.enter_context(service(name, own)) for name, own in given.items()}
     for name, process in processes.items():
         wait_until_ready(f"http://127.0.0.1:{PORTS[name][1]}", process, lambda: "(above)")
@@ -121,6 +125,12 @@ def routes() -> dict[str, dict[str, Any]]:
         for name in services["gateway"]["calls"]
         for path in [*services[name]["paths"], *services[name].get("routes", {})]
     }
+
+
+def first_commands() -> list[list[str]]:
+    """What the chart has auth do once when it is installed."""
+    once = yaml.safe_load(VALUES.read_text())["services"]["auth"]["once"]
+    return [[word.replace("$(ISSUER)", ORIGIN) for word in entry["args"]] for entry in once.values()]
 
 
 def register(database: str, file: Path) -> None:

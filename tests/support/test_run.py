@@ -6,58 +6,25 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support.servers import free_port
-
-ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60
-END_SECONDS = 60  # ten for each service, one after the other, before what is left is killed; then the servers
-
-
-class Run:
-    """`make run` in a process group of its own."""
-
-    def __init__(self, log: Path) -> None:
-        self.log = log
-        self.port = free_port(beside=(1, 2, 1000, 1001, 1002))
-        with log.open("wb") as out:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.run"],
-                cwd=ROOT,
-                env={**os.environ, "RUN_PORT": str(self.port)},
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-
-    def wait_for(self, text: str) -> str:
-        deadline = time.monotonic() + START_SECONDS
-        while text not in self.log.read_text():
-            if self.popen.poll() is not None or time.monotonic() > deadline:
-                raise TimeoutError(f"{text!r} did not come; the output ends:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.1)
-        return self.log.read_text()
+from tests.support.processes import ROOT
+from tests.support.running import END_SECONDS, READY, Run
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Generator[Run]:
     started = Run(tmp_path / "log")
     yield started
-    started.popen.send_signal(signal.SIGTERM)
-    try:
-        started.popen.wait(END_SECONDS)
-    finally:
-        started.popen.kill()
+    started.end()
 
 
 def test_the_printed_lines_create_and_list_an_item_and_nothing_outlives_it(run: Run) -> None:
-    said = run.wait_for("Ctrl-C ends everything")
+    said = run.wait_for(READY)
     assert httpx2.get(f"http://127.0.0.1:{run.port}/").status_code == 200
     lines = said[said.index("  TOKEN=") :]
     done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=30, check=False)

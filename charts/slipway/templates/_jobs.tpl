@@ -161,8 +161,8 @@ volumeMounts:
 {{- end }}
 
 {{/*
-The spec of the Jobs that a cron of a service makes: (dict "root" $ "name" "auth" "args" (list "clean")). What a serving pod
-may read, a command may, on a pool of two.
+The spec of the Jobs that a cron of a service makes, or that run once: (dict "root" $ "name" "auth" "args" (list "clean")).
+What a serving pod may read, a command may, on a pool of two; with "logLevel" whatever the values say of that.
 */}}
 {{- define "slipway.cronSpec" -}}
 {{- $service := include "slipway.service" . | fromJson -}}
@@ -179,6 +179,7 @@ may read, a command may, on a pool of two.
 {{- define "slipway.cronContainer" -}}
 {{- $service := include "slipway.service" . | fromJson -}}
 {{- $overrides := ternary (dict "DATABASE_POOL_SIZE" "2") dict (has "postgres" $service.uses) -}}
+{{- with .logLevel }}{{ $_ := set $overrides "LOG_LEVEL" . }}{{ end -}}
 name: {{ .name }}
 image: {{ include "slipway.image" . }}
 args: {{ toJson .args }}

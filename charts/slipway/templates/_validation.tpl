@@ -50,6 +50,7 @@
 {{- fail (printf "%s.crons.%s: there is a service %s-%s, and both would have the same name." $key $cron $name $cron) -}}
 {{- end -}}
 {{- end -}}
+{{- if hasKey $service.once "migrate" }}{{ fail (printf "%s.once.migrate: there is a Job of that name." $key) }}{{ end -}}
 {{- range $callee := $service.calls -}}
 {{- if not (hasKey $root.Values.services $callee) -}}
 {{- fail (printf "%s.calls: there is no service %s; there are %s." $key $callee (keys $root.Values.services | sortAlpha | join ", ")) -}}
@@ -239,9 +240,9 @@ rolls, pods that drain still hold the connections that their successors open. Ta
 {{- $total = add $total 2 -}}
 {{- $terms = append $terms (printf "2 of its migration") -}}
 {{- end -}}
-{{- with len $service.crons -}}
+{{- with add (len $service.crons) (len $service.once) -}}
 {{- $total = add $total (mul 2 .) -}}
-{{- $terms = append $terms (printf "%d of its crons" (mul 2 .)) -}}
+{{- $terms = append $terms (printf "%d of its commands" (mul 2 .)) -}}
 {{- end -}}
 {{- end -}}
 {{- if gt (int $total) (int .Values.postgres.maxConnections) -}}

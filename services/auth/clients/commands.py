@@ -1,6 +1,8 @@
-"""`clients create | list | show | change | rotate-secret | disable | enable | delete`."""
+"""`clients create | ensure | list | show | change | rotate-secret | disable | enable | delete`."""
 
+import asyncio
 import json
+import time
 from argparse import Action, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,12 +16,13 @@ from services.auth.clients.service import AN_OPERATOR, ClientService
 from services.auth.operators import as_operator, refuse, say
 from services.auth.scopes import SCOPES
 from services.auth.settings import CommandSettings
-from services.common.exceptions import UnprocessableError
+from services.common.exceptions import UnavailableError, UnprocessableError
 from services.common.postgres import SessionMaker, open_session
 from services.common.process import Commands
 
 COMMAND = Origin()  # the command line has no address
 PAGE = 100
+PAUSE_SECONDS = 1.0
 MEMBERS = ("name", "redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes", "first_party")
 
 Work = Callable[[ClientService], Awaitable[None]]
@@ -45,6 +48,12 @@ def add_commands(commands: Commands) -> None:
     create.add_argument("--id", help="such as web-shop; without, it is given one")
     create.add_argument("--public", action="store_true", help="for apps that cannot keep a secret: it has none")
     _add_members(create)
+
+    ensure = _command(clients, "ensure", ensure_client, "have a public one be there just as it is said")
+    ensure.add_argument("id", metavar="ID")
+    ensure.add_argument("name", metavar="NAME")
+    ensure.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="for the database and its tables")
+    _add_members(ensure)
 
     _command(clients, "list", list_clients, "all of them, by their ids")
     _of_one(clients, "show", "all about one", ask=ClientService.get)
@@ -97,6 +106,27 @@ async def create_client(arguments: Namespace) -> int:
     return await _run(work)
 
 
+async def ensure_client(arguments: Namespace) -> int:
+    """Register a public client, or bring it up to what is said of it; while the database is not there, wait."""
+    body = _given(arguments) | {"id": arguments.id, "authentication_method": "none"}
+    deadline = time.monotonic() + arguments.wait
+
+    async def work(clients: ClientService) -> None:
+        _show(arguments, await clients.ensure(_read(ClientWrite, body)))
+
+    async def patiently(settings: CommandSettings, maker: SessionMaker) -> int:
+        while True:
+            try:
+                return await _with_clients(work)(settings, maker)
+            except UnavailableError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                say(f"not yet: {error}")
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    return await as_operator(patiently)
+
+
 async def list_clients(arguments: Namespace) -> int:
     """Print a line a client."""
 
@@ -145,13 +175,17 @@ async def delete_client(arguments: Namespace) -> int:
 
 
 async def _run(work: Work) -> int:
+    return await as_operator(_with_clients(work))
+
+
+def _with_clients(work: Work) -> Callable[[CommandSettings, SessionMaker], Awaitable[int]]:
     async def with_service(_: CommandSettings, maker: SessionMaker) -> int:
         async with open_session(maker) as session:
             # nobody to wake here: every process of auth looks each second for what it has to tell
             await work(ClientService(ClientRepository(session), AN_OPERATOR, COMMAND, revoked=lambda: None))
         return 0
 
-    return await as_operator(with_service)
+    return with_service
 
 
 def _given(arguments: Namespace) -> dict[str, Any]:

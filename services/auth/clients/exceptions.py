@@ -35,6 +35,16 @@ class NoSecretError(ConflictError):
         super().__init__("A public client has no secret; register one that has.")
 
 
+class NotPublicError(ConflictError):
+    """The id is that of a client with a secret, which is somebody's own."""
+
+    title, slug = "Client is not public", "client-is-not-public"
+
+    def __init__(self, client_id: str) -> None:
+        """Name the id."""
+        super().__init__(f"The client {client_id} has a secret, so it is another's; take another id.")
+
+
 class ImpossibleClientError(UnprocessableError):
     """What the client would be does not fit together."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from services.auth.audit.events import Event
 from services.auth.audit.record import OPERATOR, Origin, record
-from services.auth.clients.exceptions import NoSecretError, ScopeNotHeldError
+from services.auth.clients.exceptions import ClientExistsError, NoSecretError, NotPublicError, ScopeNotHeldError
 from services.auth.clients.models import Client
 from services.auth.clients.repository import ClientRepository
 from services.auth.clients.rules import check, usual_grant_types
@@ -65,6 +65,29 @@ class ClientService:
         self._record(Event.CLIENT_CREATED, client, **stated, grant_types=client.grant_types)
         await self._clients.commit()
         return _shown(client, secret)
+
+    async def ensure(self, body: ClientWrite) -> ClientRead:
+        """Have a public client be there as it is said; one that is as said already stays untouched, disabled or not.
+
+        Raises ValueError without an id or with a secret, NotPublicError, and what `create` and `change` raise.
+        """
+        if body.id is None or body.authentication_method != "none":
+            raise ValueError("only a public client with an id can be had again and again")
+        try:
+            return await self.create(body)
+        except ClientExistsError:
+            known = await self._clients.get(body.id)
+        if known.secret_hash is not None:
+            raise NotPublicError(body.id)
+        stated: Any = {
+            "name": body.name,
+            "redirect_uris": body.redirect_uris,
+            "post_logout_redirect_uris": body.post_logout_redirect_uris,
+            "grant_types": body.grant_types or usual_grant_types(body.redirect_uris, body.scopes),
+            "scopes": body.scopes,
+            "first_party": body.first_party,
+        }
+        return await self.change(body.id, stated)
 
     async def get(self, client_id: str) -> ClientRead:
         """Read one; raises ClientNotFoundError."""

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import SecretStr
 
 from services.auth.clients.commands import add_commands
 from services.auth.settings import AuthSettings
@@ -101,3 +102,60 @@ async def test_what_cannot_be_done_is_a_sentence_and_1(
     assert await run(settings, *words) == 1
 
     assert sentence in capsys.readouterr().err
+
+
+DOCS = ("--scopes", "items:read", "--redirect-uri", CALLBACK, "--first-party")
+
+
+async def test_ensure_makes_a_public_client_once_and_leaves_one_that_is_as_it_says(
+    settings: AuthSettings, database: Database, capsys: Printed
+) -> None:
+    client_id = some_id()
+
+    for _ in range(3):
+        assert await run(settings, "ensure", client_id, "Pages", *DOCS, "--json") == 0
+    made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert made[0]["authentication_method"] == "none"
+    assert made[0]["grant_types"] == ["authorization_code"]
+    assert [{**each, "secret": None} for each in made] == [made[0]] * 3
+    assert [event["event"] for event in database.events(client_id)] == ["client_created"]
+
+
+async def test_ensure_brings_a_client_up_to_what_it_says_and_never_switches_it_on(
+    settings: AuthSettings, database: Database, capsys: Printed
+) -> None:
+    client_id = some_id()
+    assert await run(settings, "ensure", client_id, "Pages", *DOCS) == 0
+    assert await run(settings, "disable", client_id) == 0
+    capsys.readouterr()
+
+    assert await run(settings, "ensure", client_id, "Pages", *DOCS, "--scopes", "items:write", "--json") == 0
+    changed = json.loads(capsys.readouterr().out)
+
+    assert changed["scopes"] == ["items:read", "items:write"]
+    assert changed["disabled_at"] is not None
+    events = [event["event"] for event in database.events(client_id)]
+    assert events == ["client_created", "client_disabled", "client_changed"]
+
+
+async def test_ensure_takes_no_client_that_has_a_secret(
+    settings: AuthSettings, database: Database, capsys: Printed
+) -> None:
+    client_id = some_id()
+    await created(settings, capsys, "Robot", "--id", client_id, "--scopes", "items:read")
+
+    assert await run(settings, "ensure", client_id, "Pages", *DOCS) == 1
+
+    assert "has a secret, so it is another's" in capsys.readouterr().err
+    assert [event["event"] for event in database.events(client_id)] == ["client_created"]
+
+
+async def test_ensure_waits_for_the_database_as_long_as_it_is_told(settings: AuthSettings, capsys: Printed) -> None:
+    away = settings.model_copy(update={"database_url": SecretStr("postgresql://auth:pw@127.0.0.1:1/auth")})
+
+    assert await run(away, "ensure", some_id(), "Pages", *DOCS, "--wait", "1.5") == 1
+
+    said = capsys.readouterr()
+    assert said.out.count("not yet: The database does not answer") >= 1
+    assert said.err == "The database does not answer.\n"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the images' own suite has none of it: there the tests are s
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 SECONDS = 15
+LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 PHONE, DESK = (360, 740), (1100, 820)
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 # where to leave pictures of all pages, for people to look at
@@ -58,8 +59,9 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        self.page.on("request", self._requested)
-        self.page.on("console", self._said)
+        # of the context: windows that a page opens are watched as well
+        self.context.on("request", self._requested)
+        self.context.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _requested(self, request: Request) -> None:
@@ -109,12 +111,16 @@ Open = Callable[[], Awaitable[Watched]]
 
 
 @asynccontextmanager
-async def contexts(browser: Browser, base_url: str) -> AsyncGenerator[Open]:
-    """Opens browsers of people who share nothing; at the end all of them have been content and stayed here."""
+async def contexts(
+    browser: Browser, base_url: str, *, own: frozenset[str] = LOOPBACK, any_certificate: bool = False
+) -> AsyncGenerator[Open]:
+    """Opens browsers of people who share nothing; at the end all of them have been content and asked only own hosts."""
     opened: list[Watched] = []
 
     async def open_one() -> Watched:
-        context = await browser.new_context(base_url=base_url, locale="en", reduced_motion="reduce")
+        context = await browser.new_context(
+            base_url=base_url, locale="en", reduced_motion="reduce", ignore_https_errors=any_certificate
+        )
         context.set_default_timeout(SECONDS * 1000)
         watched = Watched(context, await context.new_page())
         watched.watch()
@@ -125,7 +131,7 @@ async def contexts(browser: Browser, base_url: str) -> AsyncGenerator[Open]:
         yield open_one
         for each in opened:
             assert each.complaints == []
-            assert {urlsplit(f"//{host}").hostname for host in each.hosts} <= {"localhost", "127.0.0.1"}
+            assert {urlsplit(f"//{host}").hostname for host in each.hosts} <= own
     finally:
         for each in opened:
             await each.context.close()
