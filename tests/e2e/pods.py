@@ -41,9 +41,17 @@ def connects(kube: Kube, pod: Object, address: str, port: int) -> bool:
 
 
 def start(
-    kube: Kube, namespace: str, name: str, image: str, *, environment: Mapping[str, str], **container: Any
+    kube: Kube,
+    namespace: str,
+    name: str,
+    image: str,
+    *,
+    environment: Mapping[str, str],
+    labels: Mapping[str, str] | None = None,
+    becomes_ready: bool = True,
+    **container: Any,
 ) -> Object:
-    """A pod that is none of a release's, restricted as its namespace wants it; returned once it is ready."""
+    """A pod that no controller owns, restricted as its namespace wants it; returned once it is ready, or only runs."""
     contained = {
         "name": name,
         "image": image,
@@ -57,11 +65,16 @@ def start(
         "terminationGracePeriodSeconds": 1,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
     }
-    metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": name}}
+    metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": name, **(labels or {})}}
     kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+    def there() -> bool:
+        pod = kube.get("Pod", name, namespace)
+        return ready(pod) if becomes_ready else pod["status"]["phase"] == "Running"
+
     wait_until(
-        f"the pod {name} is ready",
-        lambda: ready(kube.get("Pod", name, namespace)),
+        f"the pod {name} is there",
+        there,
         seconds=60,
         otherwise=lambda: report(kube, namespace),
     )

@@ -6,20 +6,26 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx2
+from prometheus_client.parser import text_string_to_metric_families
 
 from k8s.local import commands, paths
 from tests.e2e import edge
 from tests.e2e.kube import Kube, Object
-from tests.e2e.pods import execute
+from tests.e2e.pods import directly, execute
 from tests.e2e.waiting import ready, report, wait_until
 
 READY_SECONDS = 240
+MANAGEMENT_PORT = 9000
 
 SMALL: dict[str, Any] = {
     "defaults": {"autoscaling": {"driver": "none"}, "replicas": 1},
-    "services": {"auth": {"replicas": 1}},
+    "services": {
+        "auth": {"replicas": 1, "routes": {"/oauth2": {"limits": []}}},
+        "items": {"routes": {"/v1/items": {"limits": []}}},
+    },
 }
-"""What an own release differs in from that of `make up`: nothing scales, so that pods can be counted."""
+"""What an own release differs in from that of `make up`: nothing scales, so that pods can be counted; and the gateway
+limits nobody, because all who call here come from one address and some as fast as they can."""
 
 
 class HelmError(AssertionError):
@@ -61,6 +67,17 @@ class Release:
         found = wait_until(f"one pod of {component} is ready", the_one, seconds=90, otherwise=self.report)
         assert found is not None
         return found
+
+    def metric(self, pod: Object, name: str, **labels: str) -> float:
+        """The sum of a pod's samples of that name and with these labels."""
+        with directly(self.kube, pod, MANAGEMENT_PORT) as management:
+            text = management.get("/metrics").raise_for_status().text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
 
     def report(self) -> str:
         """What a failure shows."""

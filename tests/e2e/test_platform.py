@@ -72,7 +72,7 @@ def test_everything_of_the_release_is_healthy(platform: Release) -> None:
         "every pod is ready", lambda: all(map(ready, platform.pods())), seconds=60, otherwise=platform.report
     )
     components = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in platform.pods()}
-    assert components == {"items", "auth", "postgres", "cache", "state"}
+    assert components == {"gateway", "items", "auth", "postgres", "cache", "state"}
     for claim in platform.objects("PersistentVolumeClaim"):
         assert claim["status"]["phase"] == "Bound", claim
     for job in platform.objects("Job"):
@@ -95,7 +95,8 @@ def test_helm_test_passes(platform: Release) -> None:
     said = platform.helm("test", platform.name, "--logs", seconds=150)
 
     assert "Succeeded" in said
-    assert "items is ready" in said
+    for service in ("gateway", "items", "auth"):
+        assert f"{service} is ready" in said
 
 
 def condition(obj: Object, kind: str) -> str:

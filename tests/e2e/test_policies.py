@@ -14,6 +14,9 @@ pytestmark = pytest.mark.e2e
 Pair = tuple[str, str, int]
 
 OPEN: list[Pair] = [
+    ("gateway", "items", 8000),
+    ("gateway", "auth", 8000),
+    ("gateway", "state", 6379),
     ("items", "postgres", 5432),
     ("items", "cache", 6379),
     ("items", "state", 6379),
@@ -23,13 +26,17 @@ OPEN: list[Pair] = [
 ]
 SHUT: list[Pair] = [
     ("stranger", "postgres", 5432),
+    ("stranger", "gateway", 8000),
     ("stranger", "items", 8000),
     ("stranger", "items", 9000),
     ("stranger", "cache", 6379),
     ("stranger", "state", 6379),
     ("stranger", "auth", 8000),
+    ("gateway", "postgres", 5432),
+    ("gateway", "items", 9000),
     ("auth", "cache", 6379),
     ("auth", "items", 8000),
+    ("items", "gateway", 8000),
     ("items", "auth", 9000),
     ("items", "kubernetes", 443),
 ]

@@ -53,7 +53,7 @@ def test_the_printed_line_installs_the_pushed_images_on_another_cluster(
 
     items = release.pod("items")
     assert items["spec"]["containers"][0]["image"] == f"{registry}/slipway/items:{tag}"
-    with directly(kube, items, 8000) as client:
+    with directly(kube, release.pod("gateway"), 8000) as client:
         assert client.get("/v1/items").status_code == 401
         assert client.post("/v1/items", json=edge.make_item(), headers=provider.headers()).status_code == 201
 
@@ -104,6 +104,11 @@ def our_values(host: str, namespace: str) -> dict[str, Any]:
         "global": {"image": {"pullSecrets": []}},
         "services": {
             "auth": None,
+            "gateway": {
+                "calls": ["items"],
+                "autoscaling": {"minReplicas": 1, "maxReplicas": 2},
+                "resources": small,
+            },
             "items": {
                 "autoscaling": {"minReplicas": 1, "maxReplicas": 2},
                 "resources": small,
