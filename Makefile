@@ -32,6 +32,22 @@ token: ## Sign in with a browser and print the access token: TOKEN=$$(make -s to
 run: install packages docs-ui ## The services as plain processes with reload, on a Postgres and Redis of their own: no cluster
 	@$(BIN)/python -m tests.support.run
 
+.PHONY: load
+load: install ## A small, realistic load on the origin of `make up`: LOAD_SECONDS=60 LOAD_RATE=20
+	@$(BIN)/python -m tests.support.load --seconds $(LOAD_SECONDS) --rate $(LOAD_RATE)
+
+LOAD_SECONDS ?= 60
+LOAD_RATE ?= 20
+
+.PHONY: prometheus
+prometheus: ## The Prometheus of `make up` on http://127.0.0.1:9090, until Ctrl-C
+	@$(PYTHON) -m k8s.local prometheus
+
+.PHONY: preview
+preview: install ## Draw every dashboard into pictures/, from the Prometheus of `make up` or PROMETHEUS=URL
+	@$(if $(PROMETHEUS),,$(PYTHON) -m k8s.local prometheus) $(BIN)/python -m grafana.preview \
+		$(if $(PROMETHEUS),--prometheus $(PROMETHEUS)) $(B)
+
 .PHONY: dev
 dev: ## `skaffold dev` on the cluster of `make up`: an edited .py answers from the pod within seconds
 	@$(PYTHON) -m k8s.local dev
@@ -123,7 +139,7 @@ $(UI_FETCHED): $(UI_LOCK)
 	mkdir -p $(@D); rm -f $(@D)/.fetched*; cd "$$folder/node_modules/swagger-ui-dist"; cp $(UI_FILES) $(CURDIR)/$(@D)/; touch $(CURDIR)/$@
 
 .PHONY: packages
-packages: ## What the tests need beside Python: Postgres, Redis, Chromium and two versions of Helm, when missing
+packages: ## What the tests need beside Python: Postgres, Redis, Chromium, exporters, Prometheus and two versions of Helm
 	@$(PYTHON) -m k8s.node prepare-tests
 
 .PHONY: tools

@@ -1,4 +1,4 @@
-"""`python -m grafana.build`: writes the dashboards where Grafana and the chart read them. `--check` only compares."""
+"""`python -m grafana.build`: writes dashboards and alerts where they are read. `--check` only compares."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from grafana import rules
 from grafana.board_json import board_json
 from grafana.boards import ALL
 
@@ -17,7 +18,12 @@ CHART = ROOT / "charts" / "slipway" / "files" / "observability"
 def wanted() -> Mapping[Path, str]:
     """Every generated file with its text."""
     texts = {f"{board.uid.removeprefix('slipway-')}.json": _json(board_json(board)) for board in ALL}
-    return {folder / name: text for folder in (DASHBOARDS, CHART / "dashboards") for name, text in texts.items()}
+    boards = {folder / name: text for folder in (DASHBOARDS, CHART / "dashboards") for name, text in texts.items()}
+    return boards | {
+        DASHBOARDS.parent / "alerts.yaml": rules.rules_yaml(),
+        DASHBOARDS.parent / "alerts_test.yaml": rules.tests_yaml(),
+        CHART / "rules.yaml": rules.chart_yaml(),
+    }
 
 
 def stale(files: Mapping[Path, str]) -> list[Path]:

@@ -10,6 +10,7 @@ from types import FrameType
 from k8s.local import dev, forward, sign_in, status
 from k8s.local.down import down
 from k8s.local.lock import exclusive
+from k8s.local.prometheus import prometheus
 from k8s.local.push import push
 from k8s.local.up import up
 from k8s.node.errors import NodeError, sentence
@@ -21,7 +22,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _run(arguments)
+        return _run(arguments)
     except NodeError as error:
         if error.details.strip():
             print(error.details.strip(), file=sys.stderr)
@@ -33,10 +34,9 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"make {arguments.command}: interrupted; the next `make up` goes on from here.", file=sys.stderr)
         return 130
-    return 0
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "up":
             with exclusive("up"):
@@ -57,6 +57,9 @@ def _run(arguments: argparse.Namespace) -> None:
             dev.build_artifact(arguments.service, dict(os.environ))
         case "forward":
             asyncio.run(forward.serve([_route(text) for text in arguments.routes]))
+        case "prometheus":
+            return prometheus(arguments.words)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     pushing.add_argument("--tag", default="")
     commands.add_parser("build-artifact", help="what Skaffold calls for one image").add_argument("service")
     commands.add_parser("forward", help="carry connections: LOCAL_PORT:HOST:PORT ...").add_argument("routes", nargs="+")
+    watching = commands.add_parser("prometheus", help="forward to the release's Prometheus, for a command or for you")
+    watching.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser
 
 

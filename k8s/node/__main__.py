@@ -9,7 +9,7 @@ from k8s.node import api, archives, cluster, images, leftovers, packages, paths,
 from k8s.node.errors import NodeError, sentence
 from k8s.node.progress import printer
 
-TESTED_WITH = ("helm", "helm3")
+TESTED_WITH = ("helm", "helm3", "promtool", "prometheus")
 """The chart is rendered by both."""
 
 

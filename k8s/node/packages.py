@@ -40,6 +40,8 @@ FOR_TESTS: Mapping[str, Proof] = {
     "chromium": "chromium",
     "postgresql": Path("/usr/lib/postgresql"),
     "redis-server": "redis-server",
+    "prometheus-postgres-exporter": "prometheus-postgres-exporter",
+    "prometheus-redis-exporter": "prometheus-redis-exporter",
     "openssl": "openssl",
     "curl": "curl",
 }

@@ -1,0 +1,1 @@
+"""Panels and dashboards as pictures, laid out as Grafana's dark theme does."""
