@@ -148,7 +148,7 @@ tools: ## The Go tools of the local Kubernetes, built once and kept in the cache
 
 .PHONY: lock
 lock: install ## Resolve requirements/*.txt again from pyproject.toml
-	@$(foreach s,$(SERVICES),$(LOCK) $(call extra,$(s)) -o requirements/$(s).txt;)
+	@$(foreach s,$(SERVICES),$(LOCK) $(call extra,$(s)) --extra profiling -o requirements/$(s).txt;)
 	@$(LOCK) --all-extras --group test -o requirements/test.txt
 	@$(LOCK) --all-extras --group dev -o requirements/dev.txt
 	@$(LOCK) --all-extras --group test --group bench -o requirements/bench.txt

@@ -9,14 +9,20 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
+from services.common.access_log import AccessLog
 from services.common.body_limit import BodyLimit
 from services.common.exceptions import CannotStartError
 from services.common.health import Health
+from services.common.log_level import Level
 from services.common.methods import HeadIsGet
 from services.common.metrics import CountRequests, HttpMetrics, TelemetryMetrics, process_registry
 from services.common.middleware import LastResort, RequestContext
 from services.common.openapi import describe_problems
+from services.common.operations import Operations
+from services.common.operators import Operators
 from services.common.problems import add_problem_handlers
+from services.common.profiling import Profiling
+from services.common.request_profiles import RequestProfiles
 from services.common.settings import ServiceSettings, tracing_wanted
 
 log = structlog.get_logger()
@@ -49,6 +55,8 @@ def create_service(
     health = Health()
     registry = process_registry(settings.service_name, project_version(), health)
     telemetry = TelemetryMetrics(registry)
+    operators = Operators()
+    profiling = Profiling() if settings.profiling else None
     app = FastAPI(
         title=title,
         version=project_version(),
@@ -56,14 +64,20 @@ def create_service(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_watched(lifespan or _nothing, health),
+        lifespan=_watched(lifespan or _nothing, health, operators),
         telemetry=NO_NATIVE_TELEMETRY,
         middleware=[  # the first is outermost
-            Middleware(RequestContext, health=health, trusted_proxies=settings.trusted_proxies),
+            Middleware(
+                RequestContext,
+                health=health,
+                trusted_proxies=settings.trusted_proxies,
+                access_log=AccessLog(settings.access_log_per_second, telemetry.lines_sampled_out),
+            ),
             Middleware(CountRequests, meter=HttpMetrics(registry)),
             *edge,
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(LastResort, health=health),
+            *_profiles(settings, profiling),
             *inner,
             Middleware(HeadIsGet),
         ],
@@ -71,6 +85,9 @@ def create_service(
     app.state.health = health
     app.state.registry = registry
     app.state.telemetry = telemetry
+    app.state.operations = Operations(
+        operators=operators, level=Level(settings.service_name, settings.log_level), profiling=profiling
+    )
     app.state.websockets = websockets
     add_problem_handlers(app)
     describe_problems(app)
@@ -84,6 +101,12 @@ def create_service(
     return app
 
 
+def _profiles(settings: ServiceSettings, profiling: Profiling | None) -> list[Middleware]:
+    if profiling is None:
+        return []
+    return [Middleware(RequestProfiles, service=settings.service_name, profiling=profiling)]
+
+
 def project_version() -> str:
     """The installed version; images carry it, a checkout does not."""
     try:
@@ -92,7 +115,7 @@ def project_version() -> str:
         return "0.0.0"
 
 
-def _watched(lifespan: Lifespan, health: Health) -> Lifespan:
+def _watched(lifespan: Lifespan, health: Health, operators: Operators) -> Lifespan:
     """Beat from the first moment of the start to the last of the end, and check while resources are open."""
 
     @asynccontextmanager
@@ -102,6 +125,7 @@ def _watched(lifespan: Lifespan, health: Health) -> Lifespan:
                 health.beating(),
                 _traced(app),
                 lifespan(app) as state,
+                operators.checked_by((state or {}).get("token_verifier")),
                 health.checking((state or {}).get("readiness_checks", {})),  # ends before the resources are closed
             ):
                 yield state or {}

@@ -1,4 +1,7 @@
-"""The management port: /livez, /readyz and /metrics from threads, so that a busy loop cannot silence them."""
+"""The management port: /livez, /readyz and /metrics from threads, so that a busy loop cannot silence them.
+
+Operators have /log-level and /profile besides; nobody else sees that these are there.
+"""
 
 import faulthandler
 import json
@@ -15,6 +18,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from services.common.health import Health
+from services.common.operations import Operations
+
+MAX_BODY_BYTES = 1024
+NOT_HERE = b"/livez, /readyz and /metrics are here\n"
 
 log = structlog.get_logger()
 
@@ -33,8 +40,10 @@ class ManagementServer(ThreadingHTTPServer):
         health: Health,
         registry: CollectorRegistry,
         liveness_seconds: float,
+        operations: Operations | None = None,
     ) -> None:
         """Bind at once; `liveness_seconds` is how long the loop may be silent."""
+        self.operations = operations
         self.health = health
         self.registry = registry
         self.liveness_seconds = liveness_seconds
@@ -85,9 +94,29 @@ class _Handler(BaseHTTPRequestHandler):
         routes = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics}
         route = routes.get(self.path.partition("?")[0])
         if route is None:
-            self._answer(404, b"/livez, /readyz and /metrics are here\n")
+            self._operate(b"")
         else:
             route()
+
+    def do_POST(self) -> None:
+        self.do_PUT()
+
+    def do_PUT(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            self.close_connection = True
+            self._answer(404, NOT_HERE)
+            return
+        self._operate(self.rfile.read(int(length)))
+
+    def _operate(self, body: bytes) -> None:
+        operations = self.server.operations
+        authorization = self.headers.get("Authorization", "")
+        reply = operations and operations.answer(self.command, self.path, authorization, body)
+        if not reply:
+            self._answer(404, NOT_HERE)
+        else:
+            self._answer(reply.status, reply.body, reply.content_type)
 
     def _livez(self) -> None:
         alive = self.server.alive()

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from services.common.access_log import AccessLog
 from services.common.addresses import client_address
 from services.common.exceptions import retry_soon
 from services.common.health import Health
@@ -28,9 +29,12 @@ log = structlog.get_logger()
 class RequestContext:
     """Gives the request an id and a client address, and writes one line when it is finished."""
 
-    def __init__(self, app: ASGIApp, *, health: Health, trusted_proxies: Iterable[Network]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, health: Health, trusted_proxies: Iterable[Network], access_log: AccessLog
+    ) -> None:
         """Take the health (is the process draining?) and the proxies whose X-Forwarded-For is believed."""
         self.app = app
+        self.access_log = access_log
         self.health = health
         self.trusted_proxies = tuple(trusted_proxies)
 
@@ -65,14 +69,14 @@ class RequestContext:
             try:
                 await self.app(scope, receive, send_marked)
             finally:
-                log.info(
-                    "request_finished",
-                    method=scope.get("method", "GET"),
-                    handler=_handler(scope),
-                    status=status,
-                    duration_ms=round((time.perf_counter() - started) * 1000, 3),
-                    client_address=client,
-                )
+                if self.access_log.wants(status):
+                    self.access_log.write(
+                        method=scope.get("method", "GET"),
+                        handler=state.get("handler") or _handler(scope),
+                        status=status,
+                        duration_ms=round((time.perf_counter() - started) * 1000, 3),
+                        client_address=client,
+                    )
 
     def _shortened(self, send: Send) -> Send:
         """Of a start that was refused no stack, which would bury the sentence that the log has by then."""

@@ -129,6 +129,7 @@ def serve(name: str, create_app: Callable[[Any], FastAPI], settings_class: type[
             health=app.state.health,
             registry=app.state.registry,
             liveness_seconds=settings.liveness_seconds,
+            operations=app.state.operations,
         )
     except OSError as error:
         return _cannot_listen("MANAGEMENT_PORT", settings.host, settings.management_port, error)

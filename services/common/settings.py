@@ -133,6 +133,9 @@ class ServiceSettings(ProcessSettings):
     liveness_seconds: float = Field(default=30, ge=2)  # the heart beats once a second
     max_body_bytes: int = Field(default=1_048_576, gt=0)
     trusted_proxies: Networks = ()
+    # finished requests in the log, of what went well and of what was refused each; errors always
+    access_log_per_second: int = Field(default=100, ge=0)
+    profiling: bool = False  # whether an operator may have a request, or the process, profiled
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

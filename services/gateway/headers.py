@@ -58,6 +58,7 @@ PASSED = frozenset(
         b"tracestate",
         b"user-agent",
         b"x-csrf-token",
+        b"x-profile",
         b"x-requested-with",
     }
 )

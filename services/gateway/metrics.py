@@ -24,7 +24,7 @@ class HasPods(Protocol):
     """An upstream, as far as it is counted."""
 
     @property
-    def authority(self) -> str:
+    def name(self) -> str:
         """Its label."""
 
     @property
@@ -50,9 +50,9 @@ class PodHealth(Collector):
         now = time.monotonic()
         for upstream in self._upstreams:
             pods = dict(upstream.pods)
-            alone.add_metric([upstream.authority], sum(pod.is_ejected(now) for pod in pods.values()))
+            alone.add_metric([upstream.name], sum(pod.is_ejected(now) for pod in pods.values()))
             for address, pod in pods.items():
-                times.add_metric([upstream.authority, address], pod.times_ejected)
+                times.add_metric([upstream.name, address], pod.times_ejected)
         yield alone
         yield times
 
@@ -123,7 +123,7 @@ class GatewayMetrics:
         upstreams = tuple(upstreams)
         self._registry.register(PodHealth(upstreams))
         for upstream in upstreams:
-            name = upstream.authority
+            name = upstream.name
             self.upstream_seconds.labels(name)
             self.ejections.labels(name)
             for reason in ("connect", "broken", "slow"):

@@ -110,6 +110,19 @@ async def list_things(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> dict[s
     return {"limit": limit}
 
 
+def planted_slow_function(words: int) -> str:
+    """The fault that profiles have to find: it copies all it has for each word that it adds."""
+    text = ""
+    for number in range(words):
+        text = "".join([*text, str(number % 10)])
+    return text
+
+
+@router.get("/report")
+async def report(words: int = 3000) -> dict[str, int]:
+    return {"length": len(planted_slow_function(words))}
+
+
 @router.get("/fail/{how}")
 async def fail(how: str) -> None:
     errors: dict[str, Exception] = {
