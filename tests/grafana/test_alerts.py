@@ -13,7 +13,7 @@ from grafana.alerts import ALL
 from grafana.alerts.model import Alert
 from grafana.board_json import RUNBOOKS
 from grafana.boards import ALL as BOARDS
-from k8s.node import tools
+from tests.support.prometheus import prometheus_program
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "runbooks"
@@ -35,7 +35,7 @@ def committed() -> list[dict[str, Any]]:
 
 def promtool(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run promtool in the folder of the rules."""
-    command = [str(tools.path("promtool")), *map(str, words)]
+    command = [str(prometheus_program("promtool")), *map(str, words)]
     return subprocess.run(command, cwd=RULES.parent, capture_output=True, text=True, timeout=120, check=False)
 
 

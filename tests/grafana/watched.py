@@ -17,9 +17,9 @@ import httpx2
 import yaml
 
 from grafana.prometheus import Prometheus, PrometheusError
-from k8s.node import tools
 from tests.support.databases import execute
 from tests.support.processes import ROOT, Process, service_process
+from tests.support.prometheus import prometheus_program
 from tests.support.servers import free_port, postgres_server, program, redis_server
 
 CLIENT = ("load", "secret-of-the-load-generator")
@@ -169,7 +169,7 @@ def prometheus_server(folder: Path, targets: list[Target], rules: Path = RULES) 
     file, log = folder / "prometheus.yaml", folder / "prometheus.log"
     file.write_text(yaml.safe_dump(config))
     words = [
-        str(tools.path("prometheus")), f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
+        str(prometheus_program("prometheus")), f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn", "--enable-feature=exemplar-storage",
     ]  # fmt: skip
     with _process(words, log) as process:

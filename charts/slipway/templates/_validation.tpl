@@ -28,6 +28,7 @@
 {{- include "slipway.validatePostgres" . -}}
 {{- include "slipway.validateConnections" . -}}
 {{- include "slipway.validateVolumes" . -}}
+{{- include "slipway.validateObservability" . -}}
 {{- if and .Values.tracing.endpoint (not .Values.tracing.peers) .Values.networkPolicies.enabled -}}
 {{- fail "tracing.endpoint is set and tracing.peers is empty: say where the collector is, or the network policies keep every trace inside." -}}
 {{- end -}}
@@ -39,7 +40,7 @@
 {{- $name := .name -}}
 {{- $key := printf "services.%s" .name -}}
 {{- $service := include "slipway.service" . | fromJson -}}
-{{- if has .name (list "postgres" "cache" "state" "roles" "test" "edge" "redirect" "secrets" "policies" "deny" "dns" "tls" "mail") -}}
+{{- if has .name (list "postgres" "cache" "state" "roles" "test" "edge" "redirect" "secrets" "policies" "deny" "dns" "tls" "mail" "prometheus" "grafana" "jaeger" "observability" "postgres-exporter" "cache-exporter" "state-exporter") -}}
 {{- fail (printf "%s: the name %s is taken by a part of the release." $key .name) -}}
 {{- end -}}
 {{- if regexMatch "-(migrate|database|cron|pods|test)$" .name -}}

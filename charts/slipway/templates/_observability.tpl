@@ -1,0 +1,114 @@
+{{/* What watches the release: its parts, the rules with their windows, what Prometheus and Grafana read. */}}
+
+{{/*
+The parts that are on, as JSON by name: image, port, args, env, secrets (variable: store), resources, size of /data, and in
+`calls` the components and ports that it asks. Takes the root.
+*/}}
+{{- define "slipway.watchers" -}}
+{{- $root := . -}}
+{{- $on := .Values.observability -}}
+{{- $parts := dict -}}
+{{- $exporters := list -}}
+{{- if $on.exporters.enabled -}}
+{{- if .Values.postgres.deploy -}}
+{{- $exporters = append $exporters (dict "name" "postgres-exporter" "port" 9187) -}}
+{{- $env := dict "DATA_SOURCE_URI" (printf "%s:5432/postgres?sslmode=disable" (include "slipway.postgresHost" .)) "DATA_SOURCE_USER" "postgres" -}}
+{{- $_ := set $parts "postgres-exporter" (merge (dict "port" 9187 "args" (list "--web.listen-address=:9187") "env" $env "secrets" (dict "DATA_SOURCE_PASS" "postgres") "calls" (dict "postgres" 5432) "ready" "/" "size" "") $on.exporters.postgres) -}}
+{{- end -}}
+{{- range $store := list "cache" "state" -}}
+{{- if (get $root.Values $store).deploy -}}
+{{- $name := printf "%s-exporter" $store -}}
+{{- $exporters = append $exporters (dict "name" $name "port" 9121) -}}
+{{- $env := dict "REDIS_ADDR" (printf "redis://%s-%s:6379" $root.Release.Name $store) -}}
+{{- $_ := set $parts $name (merge (dict "port" 9121 "args" (list "-web.listen-address=:9121") "env" $env "secrets" (dict "REDIS_PASSWORD" $store) "calls" (dict $store 6379) "ready" "/" "size" "") $on.exporters.redis) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $on.bundled -}}
+{{- $calls := dict -}}
+{{- range $name, $_ := .Values.services }}{{ $_ := set $calls $name 9000 }}{{ end -}}
+{{- range $exporters }}{{ $_ := set $calls .name .port }}{{ end -}}
+{{- $args := list "--config.file=/config/prometheus.yaml" "--storage.tsdb.path=/data" (printf "--storage.tsdb.retention.time=%s" $on.prometheus.retention) "--enable-feature=exemplar-storage" -}}
+{{- $_ := set $parts "prometheus" (merge (dict "port" 9090 "args" $args "env" dict "secrets" dict "calls" $calls "ready" "/-/ready") $on.prometheus) -}}
+{{- end -}}
+{{- if $on.grafana.enabled -}}
+{{- $env := dict "GF_AUTH_ANONYMOUS_ENABLED" "true" "GF_AUTH_DISABLE_LOGIN_FORM" "true" "GF_ANALYTICS_REPORTING_ENABLED" "false" "GF_ANALYTICS_CHECK_FOR_UPDATES" "false" "GF_PATHS_DATA" "/data" "GF_PATHS_PROVISIONING" "/config/provisioning" -}}
+{{- $_ := set $parts "grafana" (merge (dict "port" 3000 "args" list "env" $env "secrets" dict "calls" (dict "prometheus" 9090) "ready" "/api/health") $on.grafana) -}}
+{{- end -}}
+{{- if $on.jaeger.enabled -}}
+{{- $_ := set $parts "jaeger" (merge (dict "port" 16686 "more" (list 4318) "args" list "env" dict "secrets" dict "calls" dict "ready" "/" "size" "") $on.jaeger) -}}
+{{- end -}}
+{{ toJson $parts }}
+{{- end }}
+
+{{/* Prometheus' own configuration: every pod behind a headless Service, with the labels that dashboards ask for. Takes the root. */}}
+{{- define "slipway.scrapes" -}}
+{{- $root := . -}}
+{{- $prometheus := get (include "slipway.watchers" . | fromJson) "prometheus" -}}
+global:
+  scrape_interval: {{ int .Values.observability.scrapeSeconds }}s
+  scrape_timeout: {{ min 10 (int .Values.observability.scrapeSeconds) }}s
+  evaluation_interval: {{ int .Values.observability.scrapeSeconds }}s
+rule_files: [/config/rules.yaml]
+scrape_configs:
+{{- range $name, $port := $prometheus.calls }}
+  - job_name: {{ $root.Release.Name }}-{{ $name }}
+    dns_sd_configs:
+      - names: [{{ printf "%s-scrape.%s.svc.%s." (include "slipway.fullname" (dict "root" $root "name" $name)) $root.Release.Namespace $root.Values.clusterDomain }}]
+        type: A
+        port: {{ int $port }}
+        refresh_interval: 10s
+    relabel_configs:
+      - {target_label: namespace, replacement: {{ $root.Release.Namespace }}}
+      - {target_label: service, replacement: {{ trimSuffix "-exporter" $name }}}
+      # DNS knows no names of pods: their addresses stand for them
+      - {source_labels: [__address__], regex: '(.+):\d+', target_label: pod}
+{{- end }}
+{{- end }}
+
+{{/* The rules, with this release's objectives and with windows shorter by observability.alerts.windowDivisor. Takes the root. */}}
+{{- define "slipway.rules" -}}
+{{- $root := . -}}
+{{- $alerts := .Values.observability.alerts -}}
+{{- $text := .Files.Get "files/observability/rules.yaml" | replace "__RUNBOOKS__" $alerts.runbooks -}}
+{{- range $token := regexFindAll "__[wf][0-9]+__" $text -1 | uniq -}}
+{{- $seconds := div (regexFind "[0-9]+" $token | int) (int $alerts.windowDivisor) -}}
+{{- /* a rate needs some scrapes */ -}}
+{{- if hasPrefix "__w" $token }}{{ $seconds = max $seconds (mul 4 (int $root.Values.observability.scrapeSeconds)) }}{{ end -}}
+{{- $text = replace $token (printf "%ds" (int $seconds)) $text -}}
+{{- end -}}
+{{- $objectives := list -}}
+{{- range $name, $_ := .Values.services -}}
+{{- $service := include "slipway.service" (dict "root" $root "name" $name) | fromJson -}}
+{{- $objectives = append $objectives (dict "record" "slipway:slo_objective:ratio" "expr" (printf "vector(%v)" $service.objective) "labels" (dict "namespace" $root.Release.Namespace "service" $name)) -}}
+{{- end -}}
+{{- $groups := prepend (fromYaml $text).groups (dict "name" "slipway-slo-objectives" "rules" $objectives) -}}
+{{ toYaml (dict "groups" $groups) }}
+{{- end }}
+
+{{/* What a part reads from /config, as a ConfigMap's data; empty where it reads nothing: (dict "root" "name"). */}}
+{{- define "slipway.watcherFiles" -}}
+{{- if eq .name "prometheus" -}}
+prometheus.yaml: |
+  {{- include "slipway.scrapes" .root | nindent 2 }}
+rules.yaml: |
+  {{- include "slipway.rules" .root | nindent 2 }}
+{{- else if eq .name "grafana" -}}
+datasources.yaml: |
+  apiVersion: 1
+  datasources:
+    - {name: Prometheus, uid: prometheus, type: prometheus, access: proxy, url: 'http://{{ .root.Release.Name }}-prometheus:9090', isDefault: true}
+dashboards.yaml: |
+  apiVersion: 1
+  providers:
+    - {name: slipway, type: file, options: {path: /dashboards}}
+{{- end -}}
+{{- end }}
+
+{{/* Parts that need one another. Takes the root. */}}
+{{- define "slipway.validateObservability" -}}
+{{- $on := .Values.observability -}}
+{{- if and $on.grafana.enabled (not $on.bundled) -}}
+{{- fail "observability.grafana.enabled is true and observability.bundled is false: this Grafana shows the release's own Prometheus; for another one set observability.dashboards." -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,232 @@
+"""What watches the release: Prometheus and exporters of its own, and what an operator's Prometheus is given."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from grafana import build
+from grafana.alerts import ALL
+from grafana.board_json import RUNBOOKS
+from tests.charts.chart import Chart, Objects, Refused, containers, variables
+from tests.charts.conftest import environment
+from tests.charts.policies import Address, Network, Pod
+from tests.charts.test_policies import component, network
+from tests.support.prometheus import prometheus_program
+
+ON = {
+    "bundled": True,
+    "podMonitors": True,
+    "prometheusRule": True,
+    "dashboards": True,
+    "exporters": {"enabled": True},
+    "grafana": {"enabled": True},
+    "jaeger": {"enabled": True},
+}
+PARTS = ["cache-exporter", "grafana", "jaeger", "postgres-exporter", "prometheus", "state-exporter"]
+
+
+@pytest.fixture(scope="module")
+def watched(chart: Chart) -> Objects:
+    """The development values with everything that watches on."""
+    return chart.render(environment("dev"), {"observability": ON})
+
+
+def scrapes(objects: Objects) -> list[dict[str, Any]]:
+    """The jobs of Prometheus' configuration."""
+    text = objects.one("ConfigMap", "slipway-prometheus")["data"]["prometheus.yaml"]
+    jobs: list[dict[str, Any]] = yaml.safe_load(text)["scrape_configs"]
+    return jobs
+
+
+def alerts(groups: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Rules that are alerts, by name."""
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+def test_production_brings_none_of_it(chart: Chart) -> None:
+    objects = chart.render(environment("production"))
+
+    assert not {f"slipway-{part}" for part in PARTS} & objects.kind("StatefulSet").keys()
+    assert {o["kind"] for o in objects} & {"PodMonitor", "PrometheusRule"} == set()
+
+
+def test_each_part_is_there_once_and_only_when_it_is_on(watched: Objects, chart: Chart) -> None:
+    named = {f"slipway-{part}" for part in PARTS}
+    only = chart.render(environment("dev"), {"observability": {"bundled": True, "exporters": {"enabled": False}}})
+
+    assert named <= watched.kind("StatefulSet").keys()
+    assert named & only.kind("StatefulSet").keys() == {"slipway-prometheus"}
+
+
+def test_every_service_and_exporter_is_scraped_under_its_own_name(watched: Objects) -> None:
+    found = {}
+    for job in scrapes(watched):
+        (discovery,) = job["dns_sd_configs"]
+        (name,) = discovery["names"]
+        labels = {r["target_label"]: r["replacement"] for r in job["relabel_configs"] if "replacement" in r}
+        assert labels["namespace"] == "slipway"
+        found[labels["service"]] = (name.split(".")[0], discovery["port"])
+
+    assert found == {
+        **{name: (f"slipway-{name}-scrape", 9000) for name in ("auth", "gateway", "items")},
+        "postgres": ("slipway-postgres-exporter-scrape", 9187),
+        **{name: (f"slipway-{name}-exporter-scrape", 9121) for name in ("cache", "state")},
+    }
+    for service, port in found.values():
+        spec = watched.one("Service", service)["spec"]
+        assert (spec["clusterIP"], spec["publishNotReadyAddresses"]) == ("None", True)
+        assert [p["targetPort"] for p in spec["ports"]] == [port]
+
+
+def test_exporters_come_only_with_servers_of_the_chart(chart: Chart) -> None:
+    outside = {"deploy": False, "url": "redis://elsewhere:6379", "peers": [{"ipBlock": {"cidr": "203.0.113.6/32"}}]}
+
+    objects = chart.render(environment("dev"), {"observability": ON, "cache": outside})
+
+    assert "slipway-cache-exporter" not in objects.kind("StatefulSet")
+    assert "slipway-state-exporter" in objects.kind("StatefulSet")
+
+
+def test_exporters_read_the_passwords_from_the_servers_secrets(watched: Objects) -> None:
+    for part, variable, secret in (
+        ("postgres-exporter", "DATA_SOURCE_PASS", "slipway-postgres"),
+        ("cache-exporter", "REDIS_PASSWORD", "slipway-cache"),
+        ("state-exporter", "REDIS_PASSWORD", "slipway-state"),
+    ):
+        (container,) = containers(watched.one("StatefulSet", f"slipway-{part}")["spec"]["template"])
+        (found,) = (v for v in container["env"] if v["name"] == variable)
+        assert found["valueFrom"]["secretKeyRef"] == {"name": secret, "key": "password"}
+        assert "password" not in str([value for value in variables(container).values() if value])
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "port", "open_"),
+    [
+        *(("prometheus", name, 9000, True) for name in ("auth", "items", "gateway")),
+        *(("prometheus", name, 8000, False) for name in ("auth", "items", "gateway")),
+        ("prometheus", "postgres-exporter", 9187, True),
+        ("prometheus", "cache-exporter", 9121, True),
+        ("prometheus", "postgres", 5432, False),
+        ("postgres-exporter", "postgres", 5432, True),
+        ("postgres-exporter", "cache", 6379, False),
+        ("cache-exporter", "cache", 6379, True),
+        ("cache-exporter", "state", 6379, False),
+        ("state-exporter", "state", 6379, True),
+        ("grafana", "prometheus", 9090, True),
+        ("grafana", "items", 9000, False),
+        ("items", "jaeger", 4318, False),  # until tracing.endpoint and tracing.peers say so
+        ("items", "prometheus", 9090, False),
+        ("grafana", "postgres", 5432, False),
+    ],
+)
+def test_what_watches_asks_what_it_must_and_nothing_else(
+    watched: Objects, source: str, target: str, port: int, open_: bool
+) -> None:
+    assert network(watched).allows(component(source), component(target), port) == open_
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_watches_neither_reaches_the_world_nor_is_reached(watched: Objects, part: str) -> None:
+    policies: Network = network(watched)
+
+    assert not policies.allows(component(part), Address("198.51.100.1"), 443)
+    for port in (3000, 9090, 16686):
+        assert not policies.allows(Pod({}, namespace="ingress"), component(part), port)
+
+
+def test_dashboards_are_those_of_the_repository(watched: Objects) -> None:
+    boards = {
+        file: json.loads(text)
+        for config in watched.kind("ConfigMap").values()
+        if config["metadata"]["labels"].get("grafana_dashboard") == "1"
+        for file, text in config["data"].items()
+    }
+
+    assert boards == {path.name: json.loads(path.read_text()) for path in build.DASHBOARDS.glob("*.json")}
+    (container,) = containers(watched.one("StatefulSet", "slipway-grafana")["spec"]["template"])
+    assert "/dashboards" in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+def test_rules_are_the_same_for_the_operator_and_the_bundled_prometheus(watched: Objects) -> None:
+    bundled = yaml.safe_load(watched.one("ConfigMap", "slipway-prometheus")["data"]["rules.yaml"])
+
+    assert watched.one("PrometheusRule", "slipway-rules")["spec"] == bundled
+    assert alerts(bundled["groups"]).keys() == {alert.name for alert in ALL}
+
+
+def test_objectives_follow_the_services_of_the_values(chart: Chart) -> None:
+    values = {
+        "observability": {"prometheusRule": True},
+        "services": {"items": {"objective": 0.95}, "worker": {"calls": ["items"]}},
+    }
+
+    spec = chart.render(environment("dev"), values).one("PrometheusRule", "slipway-rules")["spec"]
+
+    assert {rule["labels"]["service"]: rule["expr"] for rule in spec["groups"][0]["rules"]} == {
+        "auth": "vector(0.999)",
+        "gateway": "vector(0.999)",
+        "items": "vector(0.95)",
+        "worker": "vector(0.999)",
+    }
+
+
+def test_windows_shrink_by_the_value_but_hold_four_scrapes(chart: Chart) -> None:
+    values = {"observability": {"prometheusRule": True, "scrapeSeconds": 5, "alerts": {"windowDivisor": 12}}}
+
+    found = alerts(chart.render(environment("dev"), values).one("PrometheusRule", "slipway-rules")["spec"]["groups"])
+
+    assert "[20s]" in found["CacheUnavailable"]["expr"]  # of two minutes ten seconds are two scrapes
+    assert found["CacheUnavailable"]["for"] == "10s"
+    assert "[300s]" in found["PodRestarts"]["expr"]
+    assert found["PodRestarts"]["for"] == "0s"
+    assert not any("__" in str(rule) for rule in found.values())
+
+
+def test_runbooks_are_where_the_values_say(chart: Chart) -> None:
+    values = {"observability": {"prometheusRule": True, "alerts": {"runbooks": "https://wiki.example.com/runs"}}}
+
+    found = alerts(chart.render(environment("dev"), values).one("PrometheusRule", "slipway-rules")["spec"]["groups"])
+
+    assert found["RedisDown"]["annotations"]["runbook_url"] == "https://wiki.example.com/runs/RedisDown.md"
+    assert RUNBOOKS not in str(found)
+
+
+def test_monitors_label_pods_as_the_dashboards_ask(watched: Objects) -> None:
+    services, exporters = (watched.one("PodMonitor", f"slipway-{name}")["spec"] for name in ("services", "exporters"))
+
+    assert services["selector"]["matchExpressions"][0]["values"] == ["auth", "gateway", "items"]
+    for monitor, port in ((services, "management"), (exporters, "http")):
+        (endpoint,) = monitor["podMetricsEndpoints"]
+        assert endpoint["port"] == port
+        assert [r["targetLabel"] for r in endpoint["relabelings"]] == ["service"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"scrapeSeconds": 0}, "minimum"),
+        ({"alerts": {"windowDivisor": 0}}, "minimum"),
+        ({"alerts": {"runbooks": "docs/"}}, "runbooks"),
+        ({"prometheus": {"retention": "long"}}, "retention"),
+        ({"bundle": True}, "bundle"),
+        ({"grafana": {"enabled": True}}, "observability.grafana.enabled is true and observability.bundled is false"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(chart: Chart, values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence):
+        chart.render({"origin": "https://a.example", "observability": values})
+
+
+def test_prometheus_reads_its_configuration_and_rules(watched: Objects, tmp_path: Path) -> None:
+    data = watched.one("ConfigMap", "slipway-prometheus")["data"]
+    (tmp_path / "rules.yaml").write_text(data["rules.yaml"])
+    (tmp_path / "prometheus.yaml").write_text(data["prometheus.yaml"].replace("/config/", f"{tmp_path}/"))
+
+    command = [str(prometheus_program("promtool")), "check", "config", "--lint=all", str(tmp_path / "prometheus.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
