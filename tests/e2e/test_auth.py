@@ -25,6 +25,7 @@ pytestmark = pytest.mark.e2e
 
 FELT_SECONDS = 1.0
 LEAD_SECONDS = 5
+TAKE_SECONDS = 0.7  # the gateway lets one address have two tokens a second
 SHORT_LEAD = {"services": {"auth": {"replicas": 2, "env": {"KEY_PUBLISH_SECONDS": str(LEAD_SECONDS)}}}}
 CRONS = ["keys", "clean"]
 
@@ -85,6 +86,7 @@ def test_keys_rotate_under_traffic_while_the_pods_of_auth_go_in_turn_and_no_good
                 lambda: signing_key(client, release) != before,
                 seconds=30,
                 otherwise=release.report,
+                pause_seconds=TAKE_SECONDS,
             )
             for pod in release.pods("auth"):
                 replace(pod, release)
@@ -185,7 +187,7 @@ def traffic(release: Release) -> Iterator[Seen]:
                     token = answer.json()["access_token"]
                     seen.keys.add(key_of(token))
                     held[:] = [*held[:1], *held[1:][-8:], token]
-                stop.wait(0.1)
+                stop.wait(TAKE_SECONDS)
 
     def use() -> None:
         with edge.client(release.host) as client:
