@@ -71,7 +71,7 @@ def _panel(
     )  # fmt: skip
     figure.text(
         (left + gap + 9) / whole[0], 1 - (top + gap + 14) / whole[1], panel.title, fontsize=9, color=theme.TEXT,
-        va="center", weight="medium",
+        va="center",
     )  # fmt: skip
     lines = panel.kind == "timeseries"
     margins = (62, 30, 16, 54) if lines else (12, 30, 12, 8)  # left, top, right, bottom

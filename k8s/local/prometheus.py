@@ -57,6 +57,7 @@ def forwarded(
         with suppress(subprocess.TimeoutExpired):
             process.wait(END_SECONDS)
         process.kill()
+        process.communicate()  # reaps it, and closes its pipe
 
 
 def _port(process: "subprocess.Popen[str]") -> int:
