@@ -63,10 +63,7 @@ def stores(rows: int = ROWS) -> Generator[Stores]:
             cache.url,
             keys.url,
             {**issuer.headers(sub=OWNER), **JSON},
-            {
-                "Authorization": f"Bearer {jwt.encode({'alg': 'HS256'}, {'sub': OWNER}, OctKey.import_key(SECRET))}",
-                **JSON,
-            },
+            {"Authorization": f"Bearer {theirs}", **JSON},
         )
         execute(postgres.url, "CREATE DATABASE items", "CREATE DATABASE template")
         _python("-m", "services.items", "migrate", DATABASE_URL=with_database(postgres.url, "items"))
