@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from services.common.access_log import AccessLog
 from services.common.body_limit import BodyLimit
+from services.common.deadline import Deadline
 from services.common.exceptions import CannotStartError
 from services.common.health import Health
 from services.common.log_level import Level
@@ -43,13 +44,15 @@ def create_service(
     edge: Sequence[Middleware] = (),
     inner: Sequence[Middleware] = (),
     websockets: bool = False,
+    deadlines: bool = True,
     openapi_url: str | None = "/openapi.json",
 ) -> FastAPI:
     """Build the application. `app.state.health` and `app.state.registry` are for the management port.
 
     The lifespan's state may hold `readiness_checks`: name to an async function that raises when not ready. Layers of
     the service's own go to the `edge`, where they see every answer but those of the server itself, or are `inner`,
-    the last before the routes. Offers of a WebSocket are taken only where `websockets` says so. With `openapi_url`
+    the last before the routes. Offers of a WebSocket are taken only where `websockets` says so. Without `deadlines` the
+    service sees by itself to how long a request may take, and whether its client is still there. With `openapi_url`
     None the service says by itself what its API is.
     """
     health = Health()
@@ -78,6 +81,7 @@ def create_service(
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(LastResort, health=health),
             *_profiles(settings, profiling),
+            *([Middleware(Deadline)] if deadlines else []),
             *inner,
             Middleware(HeadIsGet),
         ],

@@ -113,6 +113,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
         edge=_edge(settings),
         inner=[Middleware(Forwarding)],
         websockets=True,
+        deadlines=False,
         openapi_url=None,
     )
     app.router.routes.extend(map(NamedRoute, routes.all))

@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.body_limit import BodyLimit
+from services.common.deadline import CLIENT_GONE
 from services.common.exceptions import ServiceError, UnauthenticatedError
 from services.common.middleware import STARTS
 from services.common.problems import problem
@@ -31,7 +32,6 @@ from services.gateway.tokens import TokenChecker
 from services.gateway.upstreams import Exchange, Upstream
 from services.gateway.websockets import Tunnel
 
-CLIENT_GONE = 499  # nobody reads it; the name that others give to it, for logs and metrics
 EVENT_STREAM = b"text/event-stream"
 
 log = structlog.get_logger()
