@@ -10,11 +10,18 @@ from pydantic_core import PydanticUndefined
 
 from services.auth.settings import AuthSettings, CommandSettings
 from services.common.settings import MigrationSettings, ProcessSettings
+from services.gateway.settings import GatewaySettings
 from services.items.settings import ItemsSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-SETTINGS: tuple[type[ProcessSettings], ...] = (ItemsSettings, AuthSettings, CommandSettings, MigrationSettings)
+SETTINGS: tuple[type[ProcessSettings], ...] = (
+    ItemsSettings,
+    AuthSettings,
+    CommandSettings,
+    MigrationSettings,
+    GatewaySettings,
+)
 
 
 def section(title: str) -> str:

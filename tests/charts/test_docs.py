@@ -57,7 +57,7 @@ def test_with_the_secrets_that_operations_names_nothing_has_to_be_made_up(chart:
 
 def test_every_document_that_a_sentence_of_the_chart_names_has_that_chapter() -> None:
     templates = (ROOT / "charts" / "slipway" / "templates").glob("**/*.*")
-    named = {pair for file in templates for pair in re.findall(r"\((docs/[\w.]+), ([\w ]+)\)", file.read_text())}
+    named = {pair for file in templates for pair in re.findall(r"\((docs/[\w.]+), ([\w ,]+)\)", file.read_text())}
 
     assert named
     for document, chapter in named:
@@ -69,6 +69,18 @@ def test_the_notes_end_with_a_path_that_asks_for_a_token(chart: Chart) -> None:
 
     assert "curl --include https://slipway.localhost:8443/v1/items\n" in notes
     assert "The last one answers 401" in notes
+
+
+def test_the_notes_show_the_way_to_the_gateways_pages_where_there_is_one(chart: Chart) -> None:
+    without: dict[str, Any] = {"gateway": None, "items": {"public": True}, "auth": {"public": True}}
+
+    assert "at https://slipway.localhost:8443/docs\n" in chart.notes(environment("dev"))
+    assert "/docs" not in chart.notes(environment("dev"), {"services": without})
+
+
+def test_the_notes_say_when_nobody_is_known_to_stand_in_front(chart: Chart) -> None:
+    assert "trustedProxies" not in chart.notes(environment("dev"))
+    assert "trustedProxies is empty" in chart.notes(environment("dev"), {"trustedProxies": []})
 
 
 def test_the_notes_tell_how_the_first_administrator_and_a_machine_come_in(chart: Chart) -> None:
