@@ -57,6 +57,7 @@ def _variables(board: Board) -> list[Json]:
 
 
 def _labels(name: str, query: str) -> Json:
+    """Without a value of its own for all: Grafana then asks for those in the list, and for no other service."""
     return {
         "type": "query",
         "name": name,
@@ -68,7 +69,6 @@ def _labels(name: str, query: str) -> Json:
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grafana import exporters, promql
 from grafana.boards import ALL
-from grafana.drawing.answers import Window, ask
+from grafana.drawing.answers import Window, ask, variables
 from grafana.drawing.board import Answers, key, picture
 from grafana.panels import Board, Panel
 from grafana.prometheus import Prometheus, PrometheusError
@@ -20,9 +20,10 @@ NO_DATA = "No data"
 def answers(prometheus: Prometheus, board: Board, window: Window, names: set[str]) -> Answers:
     """What to draw for each panel, or why there is nothing. Raises PrometheusError."""
     found = {}
+    values = variables(prometheus, board, window)
     for row in board.rows:
         for panel in row.panels:
-            got = ask(prometheus, panel, window)
+            got = ask(prometheus, panel, window, values)
             found[key(row.title, panel)] = got or reason(panel, names)
     return found
 

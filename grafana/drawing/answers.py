@@ -2,9 +2,11 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
-from grafana.panels import Panel
+from grafana.panels import Board, Panel
 from grafana.prometheus import Prometheus
 from grafana.promql import filled
 
@@ -26,6 +28,16 @@ class Answer:
         """The newest value."""
         return self.points[-1][1]
 
+    def with_gaps(self) -> list[tuple[float, float]]:
+        """The points, and no value where some are missing between two of them: a line ends there."""
+        step = min((b[0] - a[0] for a, b in pairwise(self.points)), default=0.0)
+        points = self.points[:1]
+        for before, after in pairwise(self.points):
+            if after[0] - before[0] > 1.5 * step:
+                points.append((before[0] + step, math.nan))
+            points.append(after)
+        return points
+
 
 @dataclass(frozen=True)
 class Window:
@@ -46,11 +58,19 @@ class Window:
         return f"{math.ceil(max(self.step + self.scrape_seconds, 4 * self.scrape_seconds))}s"
 
 
-def ask(prometheus: Prometheus, panel: Panel, window: Window) -> list[Answer]:
+def variables(prometheus: Prometheus, board: Board, window: Window) -> dict[str, str]:
+    """What the variables stand for when all is chosen: the services of the source. Raises PrometheusError."""
+    if board.services:  # a list of its own, of which all is all
+        return {}
+    found = {series.labels.get("service", "") for series in prometheus.query(board.source, at=window.end)}
+    return {"service": "|".join(sorted(found)) or ".*"}
+
+
+def ask(prometheus: Prometheus, panel: Panel, window: Window, values: Mapping[str, str]) -> list[Answer]:
     """Every query of the panel; lines over the window, all else as of its end. Raises PrometheusError."""
     answers = []
     for target in panel.targets:
-        expr = filled(target.expr, interval=window.rate_interval)
+        expr = filled(target.expr, values, interval=window.rate_interval)
         if panel.kind == "timeseries":
             found = prometheus.query_range(expr, start=window.start, end=window.end, step=window.step)
         else:

@@ -15,7 +15,7 @@ from grafana.drawing.answers import Answer
 from grafana.panels import Board, Panel
 
 TOP_PIXELS = 46
-COLOURS = 96
+COLOURS = 192
 """Of the palette: as good to the eye, and a third of the size."""
 Answers = Mapping[str, Sequence[Answer] | str]
 """By the panel's row and title: what to draw, or a sentence in its place."""

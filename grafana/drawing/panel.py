@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import isnan
 
 from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, date2num
@@ -52,17 +53,19 @@ def _lines(axes: Axes, panel: Panel, answers: Sequence[Answer], pixels: tuple[fl
     colours = {answer.legend: theme.PALETTE[n % len(theme.PALETTE)] for n, answer in enumerate(answers)}
     below: dict[float, float] = {}
     for answer in answers:
-        times = [_day(moment) for moment, _ in answer.points]
-        floor = [below.get(moment, 0.0) if panel.stacked else 0.0 for moment, _ in answer.points]
-        values = [value + under for (_, value), under in zip(answer.points, floor, strict=True)]
+        points = answer.with_gaps()
+        times = [_day(moment) for moment, _ in points]
+        floor = [below.get(moment, 0.0) if panel.stacked else 0.0 for moment, _ in points]
+        values = [value + under for (_, value), under in zip(points, floor, strict=True)]
         if panel.stacked:
-            below |= {moment: value for (moment, _), value in zip(answer.points, values, strict=True)}
+            below |= {moment: value for (moment, _), value in zip(points, values, strict=True) if not isnan(value)}
         axes.plot(times, values, color=colours[answer.legend], linewidth=1.1)
         axes.fill_between(
             times, floor, values, color=colours[answer.legend], alpha=0.4 if panel.stacked else 0.08, linewidth=0
         )
     highest = max((value for answer in answers for _, value in answer.points), default=0.0)
-    top = panel.maximum or max(max(below.values(), default=0.0), highest) * 1.15 or 1
+    highest = max(max(below.values(), default=0.0), highest)
+    top = panel.maximum or highest * 1.15 or max((limit for limit, _ in panel.thresholds), default=0.0) * 1.5 or 1
     axes.set_ylim(0, top)
     for limit, name in panel.thresholds:
         if limit <= top:

@@ -1,5 +1,6 @@
 """The preview where there is nothing to ask: units, legends, sentences in the place of pictures."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from grafana import preview
 from grafana.boards import ALL
-from grafana.drawing.answers import Window, named
+from grafana.drawing.answers import Answer, Window, named
 from grafana.drawing.board import key, picture
 from grafana.panels import Panel, Target
 from grafana.units import written
@@ -88,3 +89,9 @@ def test_a_prometheus_that_is_not_there_is_named(
 
     assert preview.main() == 1
     assert url in capsys.readouterr().err
+
+
+def test_a_line_ends_where_points_are_missing() -> None:
+    answer = Answer("a", {}, "a", [(0, 1), (1, 1), (5, 2)])
+
+    assert [moment for moment, value in answer.with_gaps() if math.isnan(value)] == [2]
