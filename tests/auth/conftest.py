@@ -1,17 +1,20 @@
 """The real application of auth over a migrated database of the module's own."""
 
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import httpx2
 import pytest
+from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+from opentelemetry.instrumentation.redis import RedisInstrumentor
 
 from services.auth.main import create_app
 from services.auth.settings import AuthSettings
 from services.common.migrations import migrate
 from services.common.settings import MigrationSettings
 from tests.support.clients import app_client
+from tests.support.traces import Collector, serving
 
 ORIGIN = "https://slipway.test"
 AUDIENCE = "slipway"
@@ -55,3 +58,13 @@ async def client(make_settings: MakeSettings) -> AsyncGenerator[httpx2.AsyncClie
     """A client of one replica."""
     async with app_client(create_app(make_settings())) as opened:
         yield opened
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """Traces of applications that are made from now on; other tests make none."""
+    with serving() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        yield server
+    for instrumentor in (AsyncPGInstrumentor(), RedisInstrumentor()):  # type: ignore[no-untyped-call]
+        instrumentor.uninstrument()

@@ -2,13 +2,11 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 
 import httpx2
 import pytest
-from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
-from opentelemetry.instrumentation.redis import RedisInstrumentor
 from prometheus_client import generate_latest
 
 from services.auth.main import create_app
@@ -19,18 +17,9 @@ from tests.auth.oauth.conftest import SignIn
 from tests.auth.oauth.flows import AUTHORIZE, TOKEN, USERINFO, VERIFIER, Flow
 from tests.auth.oauth.parties import SECRET, Parties
 from tests.support.clients import app_client
-from tests.support.traces import Collector, serving
+from tests.support.traces import Collector
 
 WRONG = "a-wrong-secret-that-somebody-typed"
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    with serving() as server:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
-        yield server
-    for instrumentor in (AsyncPGInstrumentor(), RedisInstrumentor()):  # type: ignore[no-untyped-call]
-        instrumentor.uninstrument()
 
 
 @dataclass
