@@ -33,6 +33,8 @@ class Result:
     lost: int
     doubled: int
     stale: int
+    sign_ins: int
+    sign_ins_failed: int
     interrupted_seconds: float
     answers: dict[str, int]
 
@@ -53,6 +55,8 @@ def result(event: str, test: str, book: Book, found: Findings, retries: Retries)
         lost=len(found.lost_writes),
         doubled=len(found.doubled_writes),
         stale=len(found.stale_reads),
+        sign_ins=len(list(book.of("sign_in"))),
+        sign_ins_failed=len(found.failed_sign_ins),
         interrupted_seconds=round(max((entry.seconds for entry in asked), default=0), 1),
         answers=dict(Counter(attempt.outcome for entry in asked for attempt in entry.attempts)),
     )

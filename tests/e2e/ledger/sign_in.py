@@ -1,5 +1,6 @@
 """The token of the workers: a machine's, renewed at half its life, so that a failing sign-in has the other half."""
 
+import math
 import threading
 import time
 from typing import Self
@@ -25,7 +26,8 @@ class SignIn:
     that requests are not sent: each of them has failed for want of a token. So a 401 is never explained by a sign-in.
     """
 
-    def __init__(self, connect: Connect, machine: Machine, book: Book) -> None:
+    def __init__(self, connect: Connect, machine: Machine, book: Book, *, every_seconds: float = math.inf) -> None:
+        self._every_seconds = every_seconds  # sooner than at half the token's life
         self._connect = connect
         self._machine = machine
         self._book = book
@@ -78,7 +80,8 @@ class SignIn:
                 entry.served = True
                 life = answer.json()["expires_in"]
                 self._token = answer.json()["access_token"]
-                self._renew_at, self._ends_at = began + life * RENEWED_AFTER, began + life * ENDED_AFTER
+                self._renew_at = began + min(life * RENEWED_AFTER, self._every_seconds)
+                self._ends_at = began + life * ENDED_AFTER
             elif answer.status_code >= 500:  # a 4xx of OAuth has a form of its own (RFC 6749 5.2)
                 attempt.flaw = refusal_flaw(answer)
         attempt.seconds = self._book.now() - attempt.at

@@ -16,14 +16,19 @@ What clients notice when a part of the platform is replaced or killed, on a real
 `python -m tests.e2e.ledger.table FILE` makes this page of them again.
 
 Four workers, each over a kept connection, create items under an `Idempotency-Key`, replace, read and list, about sixty
-requests a second together; a client of auth signs in for them, and again at half its token's life. Every answer is
+requests a second together; a client of auth signs in for them again and again, every second and a half. Every answer is
 written down. At the end the book is compared with itself and with the rows in Postgres: *lost* is an acknowledged write
 that the database does not have, *doubled* one that it has twice, *stale* a read older than a write acknowledged before
 it was asked. *Failed* is a request that its client gave up.
 
 Where clients repeat, they do as a client library would: the same request with the same key, after 502, 503, 504 or a
 connection that ended, at most ten attempts in twenty seconds, after the pause that `Retry-After` says (two seconds at
-most). *Retried* says how many had to. Where they do not, every request has one attempt.
+most). *Retried* says how many had to. Where they do not, every request has one attempt. A sign-in that fails is none of
+the requests: these go on with the token before it.
+
+Killed is SIGKILL to all processes of the pod, each service having one pod: what is seen is how long it takes to come
+back. With more pods the gateway goes to the others. A pod of the gateway that is gone makes the edge answer 502 by
+itself; every other refusal is a problem document, those with 503 have `Retry-After`, and the tests hold them to that.
 
 """
 COLUMNS = ("what happened", "clients repeat", "writes", "reads", "retried", "failed", "lost", "doubled", "stale")
@@ -48,11 +53,11 @@ def page(kept: list[Result]) -> str:
 
 def table(kept: list[Result]) -> str:
     """A line for each run."""
-    rows = [[*COLUMNS, "longest wait"], ["---", "---", *["---:"] * 8]]
+    rows = [[*COLUMNS, "sign-ins failed", "longest wait"], ["---", "---", *["---:"] * 9]]
     for each in kept:
         counts = (each.writes, each.reads, each.retried, each.failed, each.lost, each.doubled, each.stale)
-        waited = f"{each.interrupted_seconds} s"
-        rows.append([each.event, "yes" if each.with_retries else "no", *map(str, counts), waited])
+        signed_in, waited = f"{each.sign_ins_failed} of {each.sign_ins}", f"{each.interrupted_seconds} s"
+        rows.append([each.event, "yes" if each.with_retries else "no", *map(str, counts), signed_in, waited])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 

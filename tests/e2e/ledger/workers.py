@@ -1,5 +1,6 @@
 """Workers that write and read numbered items for as long as a block lasts."""
 
+import math
 import secrets
 import threading
 import time
@@ -22,7 +23,10 @@ ITEM = {"currency": "EUR", "description": "of a ledger"}
 class Ledger:
     """What is shared by the workers of one run: its name, its book, the items that they replace and read."""
 
-    def __init__(self, connect: Connect, machine: Machine, *, book: Book | None = None) -> None:
+    def __init__(
+        self, connect: Connect, machine: Machine, *, book: Book | None = None, sign_in_seconds: float = math.inf
+    ) -> None:
+        self._sign_in_seconds = sign_in_seconds
         self.run = f"ledger-{secrets.token_hex(4)}"
         self.book = book or Book()
         self.registers: dict[str, str] = {}  # name to path
@@ -35,7 +39,8 @@ class Ledger:
     ) -> Iterator["Ledger"]:
         """Have the workers work for as long as the block lasts, at most four minutes."""
         stop = threading.Event()
-        with SignIn(self._connect, self._machine, self.book) as tokens:
+        sign_in = SignIn(self._connect, self._machine, self.book, every_seconds=self._sign_in_seconds)
+        with sign_in as tokens:
             for number in range(workers):
                 self._open_register(tokens, f"{self.run}-register-{number}")
             with ThreadPoolExecutor(workers) as pool:
