@@ -113,10 +113,13 @@ $(VENV)/.installed: requirements/dev.txt
 	@touch $@
 
 # an environment of its own: what the services are measured beside has no business in the tests'
-.bench/.installed: requirements/bench.txt | install
+.bench/.installed: requirements/bench.txt requirements/oidc-provider/package-lock.json | install
 	@echo "installing what the services are measured beside into .bench/venv (about a minute)"
 	@$(PYTHON) -m venv --clear .bench/venv
 	@.bench/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@if ! command -v npm >/dev/null; then echo "npm is missing: auth will not be measured beside oidc-provider" >&2; else \
+		mkdir -p .bench/oidc-provider; cp requirements/oidc-provider/package*.json .bench/oidc-provider; \
+		npm ci --prefix .bench/oidc-provider --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; fi
 	@touch $@
 
 UI_LOCK := requirements/docs-ui/package-lock.json

@@ -4,14 +4,19 @@ import json
 import re
 from pathlib import Path
 
-LOCK = Path(__file__).resolve().parents[1] / "requirements/docs-ui/package-lock.json"
+import pytest
+
+REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements"
+LOCKS = {"docs-ui": "swagger-ui-dist", "oidc-provider": "oidc-provider"}
 
 
-def test_each_package_is_locked_by_its_hash_and_no_address() -> None:
-    packages = {name: found for name, found in json.loads(LOCK.read_text())["packages"].items() if name}
+@pytest.mark.parametrize(("folder", "package"), LOCKS.items())
+def test_each_package_is_locked_by_its_hash_and_no_address(folder: str, package: str) -> None:
+    lock = (REQUIREMENTS / folder / "package-lock.json").read_text()
+    packages = {name: found for name, found in json.loads(lock)["packages"].items() if name}
 
-    assert "node_modules/swagger-ui-dist" in packages
+    assert f"node_modules/{package}" in packages
     for found in packages.values():
         assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", found["integrity"])
         assert "resolved" not in found
-    assert "://" not in LOCK.read_text()
+    assert "://" not in lock

@@ -12,7 +12,7 @@ from tests.bench import check, report, results
 from tests.bench.machine import cores
 from tests.bench.questions import BenchError, Question
 from tests.bench.registry import ALL, chosen
-from tests.bench.runner import Runner, elapsed
+from tests.bench.runner import Runner, elapsed, prove
 
 
 def main() -> int:
@@ -40,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
     questions = chosen(arguments.only, full=arguments.full)
     _install(questions)
     cores().claim()
+    if arguments.command == "prove":
+        return 1 if prove(questions, printer()) else 0
     begin, runner = time.monotonic(), Runner(say=printer(), mark_busy=arguments.mark_busy)
     found = runner.run(questions)
     failed = [answer.name for answer in found.values() if answer.failed]
@@ -68,7 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="every question")
     commands.add_parser("report", help="docs/numbers.md again, from the result file")
-    for name, text in (("run", "measure and report"), ("check", "measure, and compare with the result file")):
+    texts = (
+        ("run", "measure and report"),
+        ("prove", "start every side and ask it once, without load: whether all of it can be measured"),
+        ("check", "measure, and compare with the result file"),
+    )
+    for name, text in texts:
         command = commands.add_parser(name, help=text, allow_abbrev=False)
         command.add_argument("--full", action="store_true", help="every question, not the short set alone")
         command.add_argument("--only", action="append", default=[], metavar="NAME", help="a question or a group")

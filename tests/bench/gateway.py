@@ -19,6 +19,7 @@ PRINCIPALS = 200
 MANY = 10_000_000
 LIMITS = [{"per": who, "count": MANY, "seconds": 1} for who in ("principal", "address")]
 CONNECTIONS = 32
+EVERYTHING_ON = frozenset({"token", "limits", "log", "traces"})
 HALF_LOAD_PROBE_SECONDS = 2.0
 
 
@@ -35,13 +36,13 @@ class Surroundings:
 
 
 @contextmanager
-def surroundings(*, half_load: bool = False) -> Generator[Surroundings]:
+def surroundings(*, half_load: bool = False, principals: int = PRINCIPALS) -> Generator[Surroundings]:
     """An upstream, a `state`, an issuer with its keys, and tokens; at half load also how much that is."""
     with ExitStack() as stack:
         issuer = Issuer()
         keys = stack.enter_context(key_server(issuer))
         redis = stack.enter_context(redis_server())
-        tokens = [issuer.token(sub=f"user-{number}", scope="items:read") for number in range(PRINCIPALS)]
+        tokens = [issuer.token(sub=f"user-{number}", scope="items:read") for number in range(principals)]
         found = Surroundings(
             upstream=stack.enter_context(proxies.upstream()),
             redis=redis.url,
@@ -51,40 +52,59 @@ def surroundings(*, half_load: bool = False) -> Generator[Surroundings]:
             ),
         )
         if half_load:
-            with slipway(found, everything=True) as measure:
+            with slipway(found, on=EVERYTHING_ON) as measure:
                 found.rate = measure(HALF_LOAD_PROBE_SECONDS)["requests_per_s"] / 2
         yield found
 
 
 @contextmanager
-def slipway(around: Surroundings, *, everything: bool, **env: str) -> Generator[Measure]:
-    """The gateway: bare (a public route, no limits, no access log), or with all that production has."""
-    route: dict[str, Any] = {"upstream": f"http://127.0.0.1:{around.upstream.port}"}
-    route |= {"limits": LIMITS} if everything else {"public": True, "limits": []}
+def running(around: Surroundings, on: frozenset[str]) -> Generator[Running]:
+    """The gateway with some of `token`, `limits`, `log` and `traces` on; with none it is bare."""
+    limits = LIMITS if "token" in on else LIMITS[1:]  # nobody is a principal without a token
+    route = {
+        "upstream": f"http://127.0.0.1:{around.upstream.port}",
+        "public": "token" not in on,
+        "limits": limits if "limits" in on else [],
+    }
     settings = {
         "ROUTES": json.dumps({"/v1/items": route}),
         "ISSUER": ISSUER,
         "AUDIENCE": AUDIENCE,
         "JWKS_URL": around.keys,
         "DOCUMENTS_SECONDS": "0",
-        "LOG_LEVEL": "INFO" if everything else "WARNING",
+        "LOG_LEVEL": "INFO" if "log" in on else "WARNING",
     }
-    if everything:
+    if "limits" in on:
+        settings["STATE_URL"] = around.redis
+    if "traces" in on:
         settings |= {
-            "STATE_URL": around.redis,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{around.upstream.port}",
             "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
             "OTEL_TRACES_SAMPLER_ARG": "0.01",
         }
-    with service("services.gateway", {**settings, **env}) as running:
-        yield target(around, running).measure
+    with service("services.gateway", settings) as process:
+        yield process
 
 
-def target(around: Surroundings, running: Running, *, client_may_be_full: bool = False) -> Target:
+@contextmanager
+def slipway_target(around: Surroundings, on: frozenset[str]) -> Generator[Target]:
+    """The gateway, and what to ask it."""
+    with running(around, on) as process:
+        yield target(around, process)
+
+
+@contextmanager
+def slipway(around: Surroundings, *, on: frozenset[str]) -> Generator[Measure]:
+    """The gateway, measured."""
+    with slipway_target(around, on) as asked:
+        yield asked.measure
+
+
+def target(around: Surroundings, process: Running, *, client_may_be_full: bool = False) -> Target:
     """What is asked of every side alike."""
     return Target(
-        port=running.port,
-        pids=running.pids,
+        port=process.port,
+        pids=process.pids,
         requests=around.requests,
         connections=CONNECTIONS,
         rate=around.rate,
@@ -96,8 +116,8 @@ def target(around: Surroundings, running: Running, *, client_may_be_full: bool =
 @contextmanager
 def beside(around: Surroundings, start: Callable[[int], AbstractContextManager[Running]]) -> Generator[Measure]:
     """Another proxy."""
-    with start(around.upstream.port) as running:
-        yield target(around, running, client_may_be_full=True).measure
+    with start(around.upstream.port) as process:
+        yield target(around, process, client_may_be_full=True).measure
 
 
 @contextmanager
@@ -118,7 +138,7 @@ OTHERS = {
     "nginx": named(beside, start=proxies.nginx),
     "FastAPI + httpx": named(beside, start=proxies.forwarding),
 }
-OURS = {BARE: named(slipway, everything=False), EVERYTHING: named(slipway, everything=True)}
+OURS = {BARE: named(slipway, on=frozenset()), EVERYTHING: named(slipway, on=EVERYTHING_ON)}
 NOTES = (
     "bare: a public route without limits and without access log; metrics are always on",
     f"everything: token (RS256, {PRINCIPALS} principals in turn), limits per principal and address in Redis, metrics",
@@ -176,7 +196,7 @@ QUESTIONS = (
         ratios=tuple(
             Ratio(BARE, peer, "requests_per_cpu_s") for peer in ("nginx", "nginx, limit and log", "HAProxy", "Envoy")
         ),
-        notes=("Traefik is not measured: it is in no package registry that the project uses",),
+        notes=("Traefik is not measured yet",),
         needs={"wrk": "wrk", "nginx": "nginx-light", "haproxy": "haproxy"},
     ),
 )

@@ -17,10 +17,10 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from tests.bench.gateway import named
-from tests.bench.load import WARM_UP_SECONDS, Request, Target
+from tests.bench.load import Request, Target
 from tests.bench.questions import Bound, Figures, InvalidRunError, Measure, Question, Ratio
 from tests.bench.runner import ROOT
-from tests.bench.servers import service, uvicorn
+from tests.bench.servers import Running, service, uvicorn
 from tests.support.databases import execute, with_database
 from tests.support.servers import postgres_server, redis_server
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer, key_server
@@ -66,10 +66,10 @@ def stores(rows: int = ROWS) -> Generator[Stores]:
             {"Authorization": f"Bearer {theirs}", **JSON},
         )
         execute(postgres.url, "CREATE DATABASE items", "CREATE DATABASE template")
-        _python("-m", "services.items", "migrate", DATABASE_URL=with_database(postgres.url, "items"))
+        run_python("-m", "services.items", "migrate", DATABASE_URL=with_database(postgres.url, "items"))
         template = with_database(postgres.url, "template")
         create = "from tests.bench.apps.template import *; SQLModel.metadata.create_all(engine)"
-        _python("-c", create, DATABASE_URL=template, SECRET=SECRET)
+        run_python("-c", create, DATABASE_URL=template, SECRET=SECRET)
         execute(
             with_database(postgres.url, "items"),
             f"INSERT INTO items (id, owner, {COLUMNS}) "  # noqa: S608 - of constants
@@ -87,7 +87,8 @@ def stores(rows: int = ROWS) -> Generator[Stores]:
         yield found
 
 
-def _python(*words: str, **env: str) -> None:
+def run_python(*words: str, **env: str) -> None:
+    """Run a command of the services to its end. Raises InvalidRunError with the end of what it said."""
     done = subprocess.run(
         [sys.executable, *words],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **env},
@@ -111,19 +112,8 @@ def asked(what: str, headers: dict[str, str]) -> tuple[Request, ...]:
 
 
 @contextmanager
-def slipway(
-    around: Stores,
-    *,
-    what: str,
-    module: str = "services.items",
-    connections: int = 32,
-    hits: float | None = None,
-    **env: str,
-) -> Generator[Measure]:
-    """Items as they run in production, but for the access log, which the others do not write either.
-
-    `hits` is which share of the reads must come from the cache.
-    """
+def running(around: Stores, module: str = "services.items", **env: str) -> Generator[Running]:
+    """Items as they run in production, but for the access log, which the others do not write either."""
     settings = {
         "DATABASE_URL": with_database(around.postgres, "items"),
         "CACHE_URL": around.redis,
@@ -136,17 +126,33 @@ def slipway(
     }
     with redis.Redis.from_url(around.redis) as cache:
         cache.flushdb()  # what another side kept there would be this one's hits
-    with service(module, settings) as running:
+    with service(module, settings) as process:
+        yield process
+
+
+@contextmanager
+def slipway_target(
+    around: Stores, *, what: str, module: str = "services.items", connections: int = 32, **env: str
+) -> Generator[tuple[Target, int]]:
+    """Items, what to ask them, and their management port."""
+    with running(around, module, **env) as process:
         status = 201 if what == "create" else 200
-        target = Target(running.port, running.pids, asked(what, around.ours), status=status, connections=connections)
+        requests = asked(what, around.ours)
+        yield Target(process.port, process.pids, requests, status, connections), process.management
+
+
+@contextmanager
+def slipway(around: Stores, *, hits: float | None = None, **options: Any) -> Generator[Measure]:
+    """Items, measured. `hits` is which share of the reads must come from the cache."""
+    with slipway_target(around, **options) as (target, management):
 
         def measure(seconds: float) -> Figures:
-            if hits is None:
+            if hits is None or not seconds:
                 return target.measure(seconds)
-            target.run(WARM_UP_SECONDS)
-            before = cache_results(running.management)
+            target.ask_each()
+            before = cache_results(management)
             figures = target.measure(seconds)
-            check_hits(before, cache_results(running.management), hits)
+            check_hits(before, cache_results(management), hits)
             return figures
 
         yield measure
@@ -174,9 +180,9 @@ def check_hits(before: Counter[str], after: Counter[str], wanted: float) -> None
 def beside(around: Stores, *, what: str, app: str) -> Generator[Measure]:
     """Another application over the same rows."""
     env = {"DATABASE_URL": with_database(around.postgres, "template"), "SECRET": SECRET}
-    with uvicorn(app, env=env) as running:
+    with uvicorn(app, env=env) as process:
         status = 201 if what == "create" else 200
-        yield Target(running.port, running.pids, asked(what, around.theirs), status=status).measure
+        yield Target(process.port, process.pids, asked(what, around.theirs), status=status).measure
 
 
 OURS, TEMPLATE, ASYNC = "items", "the template's way", "FastAPI + async ORM"

@@ -83,8 +83,13 @@ class Target:
     """Where not requests a second are compared but the server's CPU for each."""
 
     def measure(self, seconds: float) -> Figures:
-        """Warm up, then load it for so long. Raises InvalidRunError when the run says nothing."""
+        """Warm up, then load it for so long. Raises InvalidRunError when the run says nothing.
+
+        For no time at all it is only proved, and nothing is measured.
+        """
         self.prove()
+        if not seconds:
+            return {}
         self.run(WARM_UP_SECONDS)
         pids = family(*self.pids())
         before, used = Moment.now(), cpu_seconds(pids)
@@ -124,6 +129,14 @@ class Target:
                     f"{request.method} {request.path[:80]} was answered {answer.status} instead of {self.status}: "
                     f"{body[:300]!r}"
                 )
+
+    def ask_each(self) -> None:
+        """Ask every request once, one after the other."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
+        for request in self.requests:
+            connection.request(request.method, request.path, request.body or None, dict(request.headers))
+            connection.getresponse().read()
+        connection.close()
 
     def run(self, seconds: float) -> dict[str, float]:
         """One run of wrk."""

@@ -2,10 +2,18 @@
 
 from collections.abc import Sequence
 
-from tests.bench import claims, gateway, items
+from tests.bench import auth, claims, cost, curves, gateway, items, size
 from tests.bench.questions import BenchError, Question
 
-ALL: tuple[Question, ...] = (*gateway.QUESTIONS, *items.QUESTIONS, *claims.QUESTIONS)
+ALL: tuple[Question, ...] = (
+    *gateway.QUESTIONS,
+    *items.QUESTIONS,
+    *auth.QUESTIONS,
+    *claims.QUESTIONS,
+    *cost.QUESTIONS,
+    *curves.QUESTIONS,
+    *size.QUESTIONS,
+)
 
 
 def chosen(only: Sequence[str], *, full: bool) -> list[Question]:

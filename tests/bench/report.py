@@ -8,6 +8,8 @@ from typing import Any
 from tests.bench import plots
 from tests.bench.check import label, shown
 from tests.bench.interval import Interval
+from tests.bench.profiles import LAYER, LAYERS, OTHER
+from tests.bench.registry import ALL
 from tests.bench.results import Answer, Answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +58,7 @@ inverse, and need no client that is quick enough to fill a core. Bytes are those
 
 def write(answers: Answers, page: Path = PAGE, folder: Path = PLOTS) -> None:
     """Write the page and its plots."""
+    answers = {question.name: answers[question.name] for question in ALL if question.name in answers}
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
         old.unlink()
@@ -93,7 +96,8 @@ def _machines(answers: Answers) -> Iterator[str]:
 
 def _goals(answers: Answers) -> Iterator[str]:
     rows = [
-        f"| {label(one)} | {'≤' if one['at_most'] else '≥'} {one['goal']:g} | {shown(found)} | {verdict(one, found)} |"
+        f"| {answer.name}: {label(one)} | {'≤' if one['at_most'] else '≥'} {one['goal']:g} "
+        f"| {shown(found)} | {verdict(one, found)} |"
         for answer in answers.values()
         for one, found in answer.compared()
         if one["goal"] is not None
@@ -130,7 +134,7 @@ def _question(answer: Answer, folder: Path) -> Iterator[str]:
             yield ""
         yield from (f"- {label(one)}: **{shown(found)}**" for one, found in answer.compared())
         yield from (
-            f"- {one['left']} adds to {one['right']}: **{shown(found)}** ms of {one['figure'].removesuffix('_ms')}"
+            f"- {one['left']} adds to {one['right']}: **{shown(found)}** {COLUMNS.get(one['figure'], one['figure'])}"
             for one, found in answer.differing()
         )
     yield from (f"- {note[:1].upper()}{note[1:]}." for note in answer.notes)
@@ -144,12 +148,32 @@ def _question(answer: Answer, folder: Path) -> Iterator[str]:
 
 
 def _sides(answer: Answer) -> Iterator[str]:
+    if any(LAYER in figure for found in answer.rounds for figures in found.values() for figure in figures):
+        yield from _layers(answer)
+        return
     there = [name for name in COLUMNS if any(answer.figures(side, name) for side in answer.sides)]
     yield f"| {answer.axis} | " + " | ".join(COLUMNS[name] for name in there) + " |"
     yield "|---|" + "---:|" * len(there)
     for side in answer.sides:
         cells = [_cell(answer.figures(side, name)) for name in there]
         yield f"| {side} | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def _layers(answer: Answer) -> Iterator[str]:
+    """A column for each side and a row for each layer: its CPU in µs, and its share of all layers."""
+    yield "| CPU µs a request | " + " | ".join(answer.sides) + " |"
+    yield "|---|" + "---:|" * len(answer.sides)
+    for name in (*LAYERS, OTHER):
+        cells = []
+        for side in answer.sides:
+            values = answer.figures(side, LAYER + name)
+            sums = answer.figures(side, "layers_us")
+            cells.append(f"{median(values):.0f} ({median(values) / median(sums):.0%})" if values and sums else "")
+        if any(cells):
+            yield f"| {name} | " + " | ".join(cells) + " |"
+    for name, title in (("layers_us", "**sum of the layers**"), ("cpu_us", "**the whole, without the sampler**")):
+        yield f"| {title} | " + " | ".join(_cell(answer.figures(side, name)) for side in answer.sides) + " |"
     yield ""
 
 

@@ -102,6 +102,30 @@ class Runner:
         raise AssertionError("the last attempt returns or raises")
 
 
+def prove(questions: Sequence[Question], say: Say) -> list[str]:
+    """Start every side once and ask it once, without load; the names of the sides that did not answer as they should.
+
+    What it costs a machine is a start of each process, so that it may run beside other work.
+    """
+    wrong = []
+    for question in questions:
+        refuse_missing(question)
+        try:
+            with question.environment() as environment:
+                for name, side in question.sides.items():
+                    try:
+                        _measured(side, environment, 0)
+                    except InvalidRunError as error:
+                        wrong.append(f"{question.name}: {name}")
+                        say(f"{question.name}: {name}: {error}")
+        except InvalidRunError as error:
+            wrong.append(question.name)
+            say(f"{question.name}: {error}")
+        else:
+            say(f"{question.name}: {len(question.sides)} sides")
+    return wrong
+
+
 def _measured(side: Side, environment: Any, seconds: float) -> Figures:
     with side(environment) as measure:
         return measure(seconds)
@@ -146,7 +170,7 @@ def revision(paths: Iterable[str] = ("services", "tests/bench", "requirements"))
     )  # fmt: skip
     for name in sorted(listed.stdout.split("\n")):
         file = ROOT / name
-        if name and file.is_file() and file.suffix in {".py", ".txt", ".conf", ".js"}:
+        if name and file.is_file() and file.suffix in {".py", ".txt", ".mjs"}:
             digest.update(name.encode() + file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -157,4 +181,4 @@ def elapsed(since: float) -> str:
     return f"{seconds // 60} min {seconds % 60} s"
 
 
-__all__ = ["BenchError", "Runner", "elapsed", "revision", "turned"]
+__all__ = ["BenchError", "Runner", "elapsed", "prove", "revision", "turned"]
