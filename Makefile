@@ -39,6 +39,10 @@ load: install ## A small, realistic load on the origin of `make up`: LOAD_SECOND
 LOAD_SECONDS ?= 60
 LOAD_RATE ?= 20
 
+.PHONY: trace
+trace: ## The spans of a request as a tree: make trace ID=…, its X-Request-ID or its trace's id
+	@$(PYTHON) -m k8s.local trace "$(ID)"
+
 .PHONY: prometheus
 prometheus: ## The Prometheus of `make up` on http://127.0.0.1:9090, until Ctrl-C
 	@$(PYTHON) -m k8s.local prometheus

@@ -12,6 +12,7 @@ from k8s.local.down import down
 from k8s.local.lock import exclusive
 from k8s.local.prometheus import prometheus
 from k8s.local.push import push
+from k8s.local.traces import trace
 from k8s.local.up import up
 from k8s.node.errors import NodeError, sentence
 from k8s.node.progress import printer
@@ -22,7 +23,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(arguments)
+        return trace(arguments.id) if arguments.command == "trace" else _run(arguments)
     except NodeError as error:
         if error.details.strip():
             print(error.details.strip(), file=sys.stderr)
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="take it away").add_argument("--keep-data", action="store_true")
     commands.add_parser("status", help="what is there")
     commands.add_parser("token", help="a person signs in with a browser; their access token is printed")
+    commands.add_parser("trace", help="a request's spans as a tree").add_argument("id", nargs="?", default="")
     developing = commands.add_parser("dev", help="Skaffold: edits reach the pods as you save")
     developing.add_argument("verb", nargs="?", default="dev", choices=["dev", "run"])
     pushing = commands.add_parser("push", help="build and push the images for any cluster")

@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,14 @@ def apply(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
     commands.run(*cluster.kubectl("apply", *options, "-f", "-"), text=text)
 
 
-def install(cluster: Cluster, tags: Mapping[str, str], progress: Progress) -> bool:
+def install(cluster: Cluster, tags: Mapping[str, str], progress: Progress, more: Sequence[str] = ()) -> bool:
     """Install or upgrade with these image tags and wait until all is ready; whether there was anything to do.
+
+    `more` are helm arguments besides those that tell the chart about this cluster's images.
 
     Raises LocalError, after printing pods, events and logs, when the release does not get ready in time.
     """
-    settings = values(cluster, tags)
+    settings = [*values(cluster, tags), *more]
     stamp = fingerprint(settings)
     if _deployed(cluster) == stamp and not diagnosis.pending(cluster, paths.NAMESPACE):
         return False

@@ -43,6 +43,7 @@ Create an item, and read it:
   {read_command(ca)}
 
 {_people()}
+Where to look: make trace ID=… prints a request's way as a tree, by its X-Request-ID or its trace's id
 make dev: edits reach the pods as you save · make status · make down
 """
 

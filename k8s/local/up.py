@@ -1,7 +1,7 @@
 """`make up`: from whatever is there to Slipway answering on this machine; seconds when nothing changed."""
 
 from k8s.local import cluster as clusters
-from k8s.local import credentials, edge, images, kind, paths, release, report
+from k8s.local import credentials, edge, images, kind, paths, release, report, traces
 from k8s.local.cluster import Cluster
 from k8s.local.steps import step
 from k8s.node import cluster as node
@@ -15,7 +15,8 @@ def up(progress: Progress) -> None:
     tags = deliver_images(cluster, progress)
     with step(progress, "release", "release: helm installs the chart and waits until all is ready"):
         release.prepare(cluster)
-        if not release.install(cluster, tags, progress):
+        traces.apply(cluster, images.reference(cluster.registry, "items", tags["items"]))
+        if not release.install(cluster, tags, progress, traces.values()):
             progress("  nothing changed")
     with step(progress, "edge", f"edge: {paths.ORIGIN}"):
         edge.open_way(cluster, progress)
