@@ -9,12 +9,11 @@ from pathlib import Path
 from grafana import exporters, promql
 from grafana.boards import ALL
 from grafana.drawing.answers import Window, ask, variables
-from grafana.drawing.board import Answers, key, picture
+from grafana.drawing.board import NO_DATA, Answers, key, picture
 from grafana.panels import Board, Panel
 from grafana.prometheus import Prometheus, PrometheusError
 
 OUT = Path("pictures")
-NO_DATA = "No data"
 
 
 def answers(prometheus: Prometheus, board: Board, window: Window, names: set[str]) -> Answers:

@@ -17,6 +17,8 @@ from grafana.panels import Board, Panel
 TOP_PIXELS = 46
 COLOURS = 192
 """Of the palette: as good to the eye, and a third of the size."""
+NO_DATA = "No data"
+"""For a panel that should have an answer."""
 Answers = Mapping[str, Sequence[Answer] | str]
 """By the panel's row and title: what to draw, or a sentence in its place."""
 
@@ -85,7 +87,7 @@ def _panel(
         )
     )
     if isinstance(found, str):
-        panels.nothing(axes, found, expected=bool(panel.quiet) and found == panel.quiet)
+        panels.nothing(axes, found, expected=found != NO_DATA)
     else:
         panels.draw(axes, panel, found, size)
 

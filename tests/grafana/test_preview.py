@@ -9,7 +9,7 @@ import pytest
 from grafana import preview
 from grafana.boards import ALL
 from grafana.drawing.answers import Answer, Window, named
-from grafana.drawing.board import key, picture
+from grafana.drawing.board import NO_DATA, key, picture
 from grafana.panels import Panel, Target
 from grafana.units import written
 from tests.support.servers import free_port
@@ -60,7 +60,7 @@ def test_an_empty_panel_says_why(expr: str, names: set[str], sentence: str) -> N
 
 
 def test_a_panel_that_should_not_be_empty_is_told_as_such() -> None:
-    assert preview.reason(Panel("stat", "A", "B.", "short", (Target("up", "c"),)), {"up"}) == preview.NO_DATA
+    assert preview.reason(Panel("stat", "A", "B.", "short", (Target("up", "c"),)), {"up"}) == NO_DATA
 
 
 def test_a_dashboard_without_answers_is_drawn_with_its_sentences() -> None:

@@ -13,9 +13,9 @@ import yaml
 from grafana import exporters, promql
 from grafana.boards import ALL
 from grafana.drawing.answers import Window
-from grafana.drawing.board import picture
+from grafana.drawing.board import NO_DATA, picture
 from grafana.panels import Board
-from grafana.preview import NO_DATA, answers
+from grafana.preview import answers
 from tests.grafana.watched import CLIENT, PERSON, Watched, watched
 from tests.support.processes import ROOT
 from tests.support.traffic import Traffic
