@@ -16,6 +16,7 @@ from services.common.settings import (
 )
 
 KEY_BYTES = 32
+MOST_COUNTED = 1_000_000  # a minute or an hour: more could not be counted exactly in Redis
 # OWASP's Password Storage Cheat Sheet: iterations and the memory that makes them equally strong; ASVS 5.0, appendix C
 ARGON2_LEAST_MEMORY_KIB = {1: 47_104, 2: 19_456, 3: 12_288, 4: 9_216, 5: 7_168}
 RIGHT_KEY = "`openssl rand -hex 32` prints a good one"
@@ -166,10 +167,12 @@ class AuthSettings(
     sign_up_role: str = Field(default="viewer", pattern=r"^([a-z][a-z0-9-]{0,39})?$")  # empty: no role, no scope
 
     # attempts a minute: in one account, from one address, of everybody
-    sign_in_per_account: int = Field(default=10, ge=1)
-    sign_in_per_address: int = Field(default=30, ge=1)
-    sign_in_overall: int = Field(default=3000, ge=1)
-    second_factor_per_account: int = Field(default=5, ge=1)  # a million codes, three of them good at a time
+    sign_in_per_account: int = Field(default=10, ge=1, le=MOST_COUNTED)
+    sign_in_per_address: int = Field(default=30, ge=1, le=MOST_COUNTED)
+    sign_in_overall: int = Field(default=3000, ge=1, le=MOST_COUNTED)
+    second_factor_per_account: int = Field(
+        default=5, ge=1, le=MOST_COUNTED
+    )  # a million codes, three of them good at a time
     # mails an hour that somebody may ask for: to one recipient, from one address
-    mails_per_recipient: int = Field(default=5, ge=1)
-    mails_per_address: int = Field(default=30, ge=1)
+    mails_per_recipient: int = Field(default=5, ge=1, le=MOST_COUNTED)
+    mails_per_address: int = Field(default=30, ge=1, le=MOST_COUNTED)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from redis.asyncio import Redis
 
 from services.auth.settings import AuthSettings
@@ -37,7 +37,9 @@ def long_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Redis]:
+    """One that is waited for: a machine that is busy is no `state` that is away."""
+    monkeypatch.setattr(state_limits, "DEADLINE_SECONDS", 20)
     async with open_redis(SecretStr(redis_url), timeout_seconds=20) as client:
         await client.delete(OVERALL)  # the one that all share
         yield client
@@ -178,6 +180,19 @@ async def test_another_secret_makes_other_keys(redis: Redis, make_settings: Make
     for _ in range(2):
         limits = SignInLimits(redis, make_settings(token_key=uuid.uuid4().hex * 2), CollectorRegistry())
         assert await allowed([limits.check(email, new_address()) for _ in range(20)]) == PER_ACCOUNT
+
+
+def test_what_could_not_be_counted_is_refused_at_the_start_and_the_most_that_is_not_counts(
+    make_settings: MakeSettings,
+) -> None:
+    numbers = [name for name in AuthSettings.model_fields if "_per_" in name or name == "sign_in_overall"]
+    for name in numbers:
+        most = getattr(make_settings(**{name: 1_000_000}), name)
+        Limit(name, most, 3600)
+        with pytest.raises(ValidationError, match=name):
+            make_settings(**{name: 1_000_001})
+
+    assert len(numbers) == 6
 
 
 async def test_a_second_factor_has_five_attempts_a_minute(limits: SignInLimits) -> None:
