@@ -53,12 +53,13 @@ class Platform:
     known: set[str] = field(default_factory=set)
     machine: Machine = ("", "")
 
-    def client(self) -> httpx2.Client:
+    def client(self, *, timeout_seconds: float = 10) -> httpx2.Client:
         """A client of one of the gateways that are known, as a load balancer picks it."""
         address = random.choice([pod.address for name, pod in self.pods.items() if name in self.known & self.gateways])
         port = self.variables["gateway"]["PORT"]
         # in the clear: loading certificates takes longer than most requests
-        return httpx2.Client(base_url=f"http://{address}:{port}", timeout=10, trust_env=False, verify=False)
+        url = f"http://{address}:{port}"
+        return httpx2.Client(base_url=url, timeout=timeout_seconds, trust_env=False, verify=False)
 
     @property
     def gateways(self) -> set[str]:
@@ -188,7 +189,8 @@ def platform(folder: Path, **changes: str) -> Generator[Platform]:
             execute(postgres.url, f"CREATE DATABASE {service}")
             command(service, ("migrate",), made.variables[service])
         stack.callback(made.close)
-        made.start("auth-1", "auth-2", "items-1", "items-2", "gateway-1", "gateway-2")
+        made.start("auth-1", "auth-2")  # who checks tokens asks it for its keys
+        made.start("items-1", "items-2", "gateway-1", "gateway-2")
         made.machine = made.new_machine()
         yield made
 

@@ -51,6 +51,14 @@ def test_a_service_killed_pod_by_pod_loses_nothing_and_doubles_nothing(slipway: 
     assert not found.but("failed_sign_ins"), f"{found}\n{slipway.logs()}"
 
 
+def test_a_killed_pod_of_two_fails_only_what_the_gateway_may_not_repeat(slipway: Platform) -> None:
+    """To clients that repeat nothing: it asks the other pod by itself, but for a POST whose answer was cut off."""
+    found, _ = through(slipway, lambda: slipway.kill("items"), NONE)
+
+    assert all(failed.startswith("create ") for failed in found.failed_writes), str(found)
+    assert not found.but("failed_writes"), f"{found}\n{slipway.logs()}"
+
+
 @pytest.mark.parametrize("service", ["gateway", "items"])
 def test_without_its_drain_a_pod_that_hands_over_to_its_successor_is_noticed(slipway: Platform, service: str) -> None:
     with slipway.alone(service):
