@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.auth.pages.chromium import SECONDS, Watched
+from tests.auth.pages.chromium import Watched
 from tests.support.waits import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
 PASSWORD = "eleven slow swans glide"
+SWAGGER_SECONDS = 60  # on a busy machine it takes its time to draw the whole API
 CODE = re.compile(r"\b[0-9A-Z]{5}-[0-9A-Z]{5}\b")
 LIST_ITEMS = "items-list_items_v1_items_get"
 """Swagger UI's id of an operation: its tag and its operation id."""
@@ -56,6 +57,7 @@ async def sign_in(me: Watched, email: str) -> None:
 
 async def authorize_docs(me: Watched) -> None:
     """Swagger UI's "Authorize" by auth: a window opens, auth knows the session already, and it closes by itself."""
+    me.context.set_default_timeout(SWAGGER_SECONDS * 1000)
     await me.page.goto("/docs")
     await me.page.get_by_role("button", name="Authorize").first.click()
     form = me.page.locator(".auth-container", has_text="authorizationCode")
@@ -63,17 +65,18 @@ async def authorize_docs(me: Watched) -> None:
         await form.get_by_role("button", name="Apply given OAuth2 credentials").click()
     window = await opened.value
     if not window.is_closed():
-        await window.wait_for_event("close", timeout=SECONDS * 1000)
-    await form.get_by_text("Logout").wait_for(timeout=SECONDS * 1000)
+        await window.wait_for_event("close", timeout=SWAGGER_SECONDS * 1000)
+    await form.get_by_text("Logout").wait_for(timeout=SWAGGER_SECONDS * 1000)
     await form.get_by_text("Close").click()
 
 
 async def try_operation(page: "Page", name: str) -> tuple[str, str]:
     """Open an operation of Swagger UI by its path and method, execute it, and read status and body of the answer."""
+    page.set_default_timeout(SWAGGER_SECONDS * 1000)
     block = page.locator(f"#operations-{name}")
     await block.locator(".opblock-summary-control").click()
     await block.get_by_role("button", name="Execute").click()
     answer = block.locator(".live-responses-table .response").first
-    await answer.wait_for(timeout=SECONDS * 1000)
+    await answer.wait_for(timeout=SWAGGER_SECONDS * 1000)
     status = await answer.locator(".response-col_status").inner_text()
     return status.split()[0], await answer.locator(".response-col_description").inner_text()
