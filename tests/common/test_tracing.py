@@ -263,6 +263,7 @@ async def test_spans_are_counted_that_left_and_that_were_lost(
         collector.held.clear()
         for _ in range(40):
             assert (await client.get("/v1/sample/ping")).status_code == 200
+        assert (sample("traces_spans_dropped_total") or 0) >= 20  # told while it happens, not at the end
         collector.held.set()
 
     sent, dropped = sample("traces_spans_sent_total"), sample("traces_spans_dropped_total")
