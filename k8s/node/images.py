@@ -20,6 +20,8 @@ from k8s.node.progress import Progress, silent
 PYTHON = "docker.io/library/python:3.13-slim"
 POSTGRES = "docker.io/library/postgres:17"
 REDIS = "docker.io/library/redis:7"
+POSTGRES_EXPORTER = "quay.io/prometheuscommunity/postgres-exporter:v0.17.1"
+REDIS_EXPORTER = "docker.io/oliver006/redis_exporter:v1.74.0"
 
 SUITE = "trixie"
 PYTHON_PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
@@ -31,7 +33,12 @@ FRESH_DAYS = 14
 """A base image older than that is built again, with what Debian has mended since."""
 KEEP_IMAGES, KEEP_SECONDS = 3, 7 * 86400
 """Of each repository so many images stay; unnamed ones, which are caches of build steps, so long."""
-SERVERS = {"postgres": (POSTGRES, 30), "redis": (REDIS, 10)}
+SERVERS = {
+    "postgres": (POSTGRES, 30),
+    "redis": (REDIS, 10),
+    "postgres-exporter": (POSTGRES_EXPORTER, 15),
+    "redis-exporter": (REDIS_EXPORTER, 15),
+}
 """By name: what the chart calls the image, and the seconds a build takes."""
 
 
@@ -68,7 +75,7 @@ def about_python() -> str:
 
 
 def ensure_servers(progress: Progress = silent) -> dict[str, tuple[str, Path]]:
-    """Make the Postgres and Redis images when missing; by name the image's name and its archive."""
+    """Make the images of Postgres, Redis and their exporters when missing; by name the image's name and its archive."""
     made = {}
     for name, (ref, seconds) in SERVERS.items():
         recipe = RECIPES / f"{name}.Dockerfile"
@@ -219,8 +226,9 @@ def _save(ref: str, archive: Path) -> None:
         timeout_seconds=600,
     )
     draft.replace(archive)
-    for older in archive.parent.glob(f"{archive.name.split('-')[0]}-*.tar"):
-        if older != archive:
+    name = archive.name.rpartition("-")[0]
+    for older in archive.parent.glob(f"{name}-*.tar"):
+        if older != archive and older.name.rpartition("-")[0] == name:  # redis is not redis-exporter
             older.unlink()
 
 

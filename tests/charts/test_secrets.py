@@ -142,6 +142,7 @@ def test_a_new_password_of_the_cache_rolls_the_cache_and_its_users(chart: Chart,
     after = checksums(changed_values)
     assert {name for name, before in checksums(dev).items() if after[name] != before} == {
         "slipway-cache",
+        "slipway-cache-exporter",
         "slipway-items",
     }
 
