@@ -83,6 +83,7 @@ BOARD = Board(
                     (auth.HASH_P50, "p50"),
                     (auth.HASH_P99, "p99"),
                     width=6,
+                    quiet="nobody signed in",
                 ),
                 series(
                     "Hashes",
