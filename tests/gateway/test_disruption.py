@@ -3,13 +3,15 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from tests.e2e.ledger.caller import NONE, PATIENT, Retries
+from tests.e2e.ledger.caller import KEY_IN_USE, NONE, PATIENT, Retries
 from tests.e2e.ledger.findings import Findings, judge
 from tests.e2e.ledger.workers import Ledger
 from tests.gateway.platform import TOKEN_SECONDS, Platform, platform
+from tests.support.databases import execute
 from tests.support.servers import Server
 
 AROUND_SECONDS = 0.5  # of quiet before and after
@@ -22,9 +24,11 @@ def slipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield made
 
 
-def through(slipway: Platform, event: Callable[[], None], retries: Retries = PATIENT) -> tuple[Findings, Counter[str]]:
+def through(
+    slipway: Platform, event: Callable[[], None], retries: Retries = PATIENT, *, timeout_seconds: float = 10
+) -> tuple[Findings, Counter[str]]:
     """What the ledger finds around an event, and how many attempts ended how."""
-    ledger = Ledger(slipway.client, slipway.machine)
+    ledger = Ledger(partial(slipway.client, timeout_seconds=timeout_seconds), slipway.machine)
     with ledger.working(retries):
         time.sleep(AROUND_SECONDS)
         event()
@@ -57,6 +61,19 @@ def test_a_killed_pod_of_two_fails_only_what_the_gateway_may_not_repeat(slipway:
 
     assert all(failed.startswith("create ") for failed in found.failed_writes), str(found)
     assert not found.but("failed_writes"), f"{found}\n{slipway.logs()}"
+
+
+def test_a_request_that_is_repeated_while_it_still_runs_is_done_once(slipway: Platform) -> None:
+    """Clients give up after a second, and no answer to a key can be kept for two."""
+
+    def held_up() -> None:
+        items = slipway.variables["items"]["DATABASE_URL"]
+        execute(items, "BEGIN", "LOCK TABLE kept_answers IN EXCLUSIVE MODE", "SELECT pg_sleep(2)", "COMMIT")
+
+    found, answers = through(slipway, held_up, timeout_seconds=1)
+
+    assert answers[KEY_IN_USE]
+    assert not found, f"{found}\n{slipway.logs()}"
 
 
 @pytest.mark.parametrize("service", ["gateway", "items"])
