@@ -17,7 +17,7 @@ def ratios(answers: Sequence[Answer], file: Path) -> Path | None:
     if not found:
         return None
     figure, axes = _canvas(8, 0.9 + 0.34 * len(found))
-    names = [f"{label(one)}" for _, one, _ in found]
+    names = [f"{answer.name}: {label(one)}" for answer, one, _ in found]
     for row, (_, one, interval) in enumerate(found):
         low, high = interval.low or interval.middle, interval.high or interval.middle
         axes.plot([low, high], [row, row], color=LINE, linewidth=2)
