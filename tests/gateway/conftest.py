@@ -142,6 +142,7 @@ def make_gateway(issuer: Issuer, jwks: KeyServer) -> MakeGateway:
                 "audience": issuer.audience,
                 "jwks_url": jwks.url,
                 "resolve_seconds": 0.1,
+                "access_log_per_second": 1_000_000,  # the log is read after each of many
                 "documents_seconds": 0,  # pods are asked for nothing but what a test asks for
                 **changes,
             },
