@@ -6,7 +6,7 @@ from grafana.panel_json import COLUMNS, DATASOURCE, Json, panel_json, row_json
 from grafana.panels import Board
 
 SCHEMA = 41
-RUNBOOKS = "https://github.com/slipway-platform/slipway/blob/main/docs/runbooks"
+RUNBOOKS = "https://git.example.com/slipway/docs/runbooks"
 """Where the pages are read, unless the variable of the dashboard says otherwise."""
 TRACES = "http://localhost:16686"
 """Jaeger, by the port-forward of its chart."""
