@@ -46,7 +46,9 @@ class RateLimits:
         self._key = hashlib.sha256(b"slipway gateway limits" + secret.encode()).digest()
         self._metrics = metrics
 
-    async def take(self, route: Route, path: str, principal: Principal | None, address: str | None) -> list[Header]:
+    async def take(
+        self, route: Route, method: str, path: str, *, principal: Principal | None, address: str | None
+    ) -> list[Header]:
         """Spend one request; returns the headers that tell of it. Raises TooManyRequestsError, UncountedError."""
         who = {"address": home(address)}
         if principal is not None:
@@ -54,7 +56,7 @@ class RateLimits:
         keys = {
             self._name(route, quota, who.get(quota.per)): quota
             for quota in route.quotas
-            if quota.covers(path) and (quota.per != "principal" or principal is not None)
+            if quota.covers(method, path) and (quota.per != "principal" or principal is not None)
         }
         if not keys:
             return []
@@ -71,7 +73,7 @@ class RateLimits:
 
     def _name(self, route: Route, quota: Quota, who: str | None) -> str:
         digest = hashlib.blake2b((who or "").encode(), key=self._key, digest_size=HASH_BYTES).hexdigest()
-        return f"{quota.per}:{route.path}:{quota.path or ''}:{digest if who else 'all'}"
+        return f"{quota.title}:{route.path}:{digest if who else 'all'}"
 
     async def _decide(self, route: Route, keys: dict[str, Quota]) -> Decision | None:
         """What the limits say; None when everything passes. Raises UncountedError."""
@@ -95,16 +97,12 @@ def describe(decided: Iterable[tuple[Quota, Outcome]]) -> list[Header]:
     so a burst shows as what it is: 100 a second with a burst of 200 is q=200;w=2.
     """
     pairs = list(decided)
-    policies = [f'"{_title(quota)}";q={out.limit.at_once};w={_window(out.limit)}' for quota, out in pairs]
+    policies = [f'"{quota.title}";q={out.limit.at_once};w={_window(out.limit)}' for quota, out in pairs]
     quota, least = min(pairs, key=lambda pair: (pair[1].allowed, pair[1].remaining / pair[1].limit.at_once))
     return [
         (b"ratelimit-policy", ", ".join(policies).encode()),
-        (b"ratelimit", f'"{_title(quota)}";r={least.remaining};t={least.reset}'.encode()),
+        (b"ratelimit", f'"{quota.title}";r={least.remaining};t={least.reset}'.encode()),
     ]
-
-
-def _title(quota: Quota) -> str:
-    return f"{quota.per}-{quota.seconds}s{quota.path or ''}"
 
 
 def _window(limit: Limit) -> int:

@@ -117,7 +117,9 @@ class Forwarder:
             except UnauthenticatedError as error:
                 refusal = error
         try:
-            said += await self._limits.take(route, scope["path"], principal, scope["state"]["client_address"])
+            method = scope.get("method", "GET")  # a WebSocket opens by GET (RFC 6455 section 4.1)
+            address = scope["state"]["client_address"]
+            said += await self._limits.take(route, method, scope["path"], principal=principal, address=address)
         except TooManyRequestsError as error:
             said += error.limits
             raise

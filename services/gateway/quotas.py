@@ -1,7 +1,7 @@
 """How much a route lets through, as it is written in the routes, and what counts where nothing is written."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -9,6 +9,7 @@ from services.common.limits import Limit
 
 Per = Literal["principal", "address", "route"]
 WithoutState = Literal["open", "closed", "local"]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 PATH = re.compile(r"(/[A-Za-z0-9_.~-]+)+")
 MAX_QUOTAS = 8  # of one route: each is a key that Redis reads and writes at each request
@@ -23,7 +24,8 @@ def _check_path(value: str) -> str:
 class Quota(BaseModel):
     """`count` in `seconds` for each principal, for each client address, or for all together; `burst` at once.
 
-    A principal is a subject by one client. An IPv6 address stands for its /64. `path` limits it to a part of the route.
+    A principal is a subject by one client. An IPv6 address stands for its /64. `path` limits it to a part of the route,
+    `methods` to requests of these.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -33,6 +35,7 @@ class Quota(BaseModel):
     seconds: int = Field(ge=1, le=86_400, strict=True)
     burst: int | None = Field(default=None, ge=1, strict=True)  # by default all of `count`
     path: Annotated[str, AfterValidator(_check_path)] | None = None
+    methods: Annotated[frozenset[Method], Field(min_length=1)] | None = None  # none written: all
 
     @model_validator(mode="after")
     def _can_be_counted(self) -> Self:
@@ -51,19 +54,28 @@ class Quota(BaseModel):
         """What one of so many processes that share it alike lets through by itself: rate and burst divided."""
         return Limit(key, self.count, self.seconds * share, max(1, self.at_once // share))
 
-    def covers(self, path: str) -> bool:
-        """Whether it counts for a path that its route covers."""
-        return self.path is None or path == self.path or path.startswith(f"{self.path}/")
+    @property
+    def title(self) -> str:
+        """What tells it from the others of its route, in headers and in keys: `address-60s-post/login`."""
+        methods = "".join(f"-{method.lower()}" for method in sorted(self.methods or ()))
+        return f"{self.per}-{self.seconds}s{methods}{self.path or ''}"
+
+    def covers(self, method: str, path: str) -> bool:
+        """Whether it counts for a request to a path that its route covers."""
+        if self.methods is not None and method not in self.methods:
+            return False
+        return self.path is None or _is_at_or_below(path, self.path)
 
 
 # Generous where a token is needed: they stop a loop that has run wild, not a customer. Tight where passwords and
-# secrets are tried; auth limits these itself as well, by account
+# secrets are tried; auth limits these itself as well, by account. Looking at a page of sign-in tries nothing, and takes
+# some requests for what belongs to it
 FOR_TOKENS = (
     Quota(per="principal", count=100, seconds=1, burst=200),
     Quota(per="address", count=500, seconds=1, burst=1000),
 )
 FOR_ANYBODY = (Quota(per="address", count=50, seconds=1, burst=200),)
-SIGN_IN = Quota(per="address", count=60, seconds=60, burst=30, path="/login")
+SIGN_IN = Quota(per="address", count=60, seconds=60, burst=30, path="/login", methods=frozenset({"POST"}))
 TOKEN = Quota(per="address", count=120, seconds=60, burst=60, path="/oauth2/token")
 
 
@@ -82,9 +94,8 @@ def check_quotas(path: str, quotas: tuple[Quota, ...], *, public: bool) -> None:
     for quota in quotas:
         if quota.path is not None and not _is_at_or_below(quota.path, path):
             raise ValueError(f"path: {quota.path} is not below the route")
-    kinds: list[Any] = [(quota.per, quota.seconds, quota.path) for quota in quotas]
-    if len(set(kinds)) < len(kinds):
-        raise ValueError("two with the same per, path and seconds; one of them would be right")
+    if len({quota.title for quota in quotas}) < len(quotas):
+        raise ValueError("two with the same per, path, methods and seconds; one of them would be right")
 
 
 def _is_at_or_below(path: str, route: str) -> bool:

@@ -122,6 +122,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"limits": [LIMIT | {"path": "/v1/items/"}]}, "path"),
     ({"limits": [LIMIT | {"path": "/v1/itemsets"}]}, "path"),
     ({"limits": [LIMIT, LIMIT | {"count": 9}]}, "limits"),
+    ({"limits": [LIMIT | {"methods": ["PUT", "POST"]}, LIMIT | {"methods": ["POST", "PUT"]}]}, "limits"),
+    ({"limits": [LIMIT | {"methods": []}]}, "methods"),
+    ({"limits": [LIMIT | {"methods": ["FETCH"]}]}, "methods"),
     ({"limits": [LIMIT | {"per": "principal"}], "public": True}, "per"),
     ({"limits": [LIMIT | {"count": 10**12}]}, "count"),
     ({"limits": [LIMIT | {"burst": 10**9}]}, "burst"),
@@ -214,5 +217,5 @@ def test_the_routes_of_the_book_are_accepted_and_say_what_it_says(chart: Chart) 
 
     routes = {route.path: route for route in parse_routes(table(chart.render(environment("production"), values)))}
 
-    assert [quota.per for quota in routes["/v1/items"].quotas] == ["principal", "address"]
+    assert [quota.per for quota in routes["/v1/items"].quotas] == ["principal", "address", "principal"]
     assert routes["/v1/items/export"].timeout_seconds == 300

@@ -128,6 +128,29 @@ async def test_what_one_limit_refuses_spends_nothing_in_the_others(
     assert greedy[0].headers["ratelimit"].startswith('"principal-86400s";r=1;t=')
 
 
+async def test_windows_of_one_kind_count_beside_each_other(
+    make_gateway: MakeGateway, recorder: Pod, redis_url: str
+) -> None:
+    path = new_path()
+    limits = [per("address", 9, DAY // 2), per("address", 2, DAY), per("address", 8, DAY // 4)]
+    async with make_gateway({path: {"upstream": recorder.url, "limits": limits}}, state_url=redis_url) as gateway:
+        answers = [await gateway.client.get(path) for _ in range(3)]
+
+    assert status_of(answers) == [200, 200, 429]
+    assert answers[0].headers["ratelimit-policy"].count(";q=") == 3
+
+
+async def test_a_limit_of_some_methods_leaves_the_others_alone(
+    make_gateway: MakeGateway, recorder: Pod, redis_url: str
+) -> None:
+    path = new_path()
+    limits = [per("address", 1, methods=["POST", "PUT"])]
+    async with make_gateway({path: {"upstream": recorder.url, "limits": limits}}, state_url=redis_url) as gateway:
+        answers = [await gateway.client.request(method, path) for method in ("GET", "POST", "GET", "PUT", "DELETE")]
+
+    assert status_of(answers) == [200, 200, 200, 429, 200]
+
+
 async def test_trying_tokens_is_limited_as_well(
     make_gateway: MakeGateway, recorder: Pod, redis_url: str, issuer: Issuer
 ) -> None:
@@ -322,6 +345,9 @@ def test_routes_that_say_nothing_have_limits_and_sign_in_and_token_paths_tighter
     }
 
     anybody = ("address", 50, 1, None)
+    assert {quota.title for route in table for quota in route.quotas if quota.path == "/login"} == {
+        "address-60s-post/login"
+    }
     assert named == {
         "/v1/items": [("principal", 100, 1, None), ("address", 500, 1, None)],
         "/oauth2": [anybody, ("address", 120, 60, "/oauth2/token")],

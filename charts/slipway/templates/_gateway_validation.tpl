@@ -89,8 +89,8 @@
 {{- if and $quota.path (ne $quota.path $.path) (not (hasPrefix (printf "%s/" $.path) ($quota.path | default ""))) -}}
 {{- fail (printf "%s.path: %s is not below the route." $here $quota.path) -}}
 {{- end -}}
-{{- $kind := printf "%s %d %s" $quota.per (int64 $quota.seconds) ($quota.path | default "") -}}
-{{- if has $kind $kinds }}{{ fail (printf "%s: another one has the same per, path and seconds." $here) }}{{ end -}}
+{{- $kind := printf "%s %d %s %s" $quota.per (int64 $quota.seconds) ($quota.path | default "") ($quota.methods | default list | uniq | sortAlpha | join ",") -}}
+{{- if has $kind $kinds }}{{ fail (printf "%s: another one has the same per, path, methods and seconds." $here) }}{{ end -}}
 {{- $kinds = append $kinds $kind -}}
 {{- $window := mulf (float64 $quota.seconds) $share 1000000 -}}
 {{- $burst := max 1 (div (int64 ($quota.burst | default $quota.count)) $share) -}}
