@@ -6,6 +6,7 @@ is no fault, and what the machine held everybody up for is allowed for.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from tests.auth.processes import environment
 from tests.support.databases import new_database
 from tests.support.platform import GUARDED, Platform, platform
 from tests.support.servers import Server, redis_server
+
+pytestmark = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="starts servers of its own")
 
 FELT_SECONDS = 1.0  # as promised
 HEALED_SECONDS = 5.0  # likewise, after `state` is back

@@ -13,7 +13,8 @@ from tests.support.tokens import Issuer, KeyServer
 from tests.support.traces import serving
 from tests.support.waits import until
 
-PAGE = (ROOT / "docs" / "debugging.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs" / "debugging.md"
+pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="images have no documents")
 REPORT = "/v1/sample/report"
 EXEMPLAR = re.compile(r'handler="/v1/sample/report".*# \{trace_id="([0-9a-f]{32})"\}')
 
@@ -77,4 +78,4 @@ def mean_seconds(registry: object) -> float:
     ["planted_slow_function", "X-Profile: sample", "/log-level", "/profile?seconds=", "make trace", "platform:operate"],
 )
 def test_the_page_says_what_is_there(word: str) -> None:
-    assert word in PAGE
+    assert word in PAGE.read_text(encoding="utf-8")

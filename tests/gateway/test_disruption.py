@@ -1,5 +1,6 @@
 """Clients of the whole platform keep a ledger while its processes and servers go, one after the other."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from tests.e2e.ledger.workers import Ledger
 from tests.gateway.platform import TOKEN_SECONDS, Platform, platform
 from tests.support.databases import execute
 from tests.support.servers import Server
+
+pytestmark = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="starts servers of its own")
 
 AROUND = 8  # items that are made before and after it, undisturbed
 AROUND_SECONDS = 60  # at most, on a busy machine

@@ -1,5 +1,6 @@
 """`/docs` as a person uses it: signed in by auth with PKCE, against the services as plain processes."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from tests.support import visits
 from tests.support.running import READY, Run
 
 IS_FETCHED = all((router.UI_FOLDER / name).is_file() for name in router.UI_FILES)
-pytestmark = pytest.mark.skipif(not IS_FETCHED, reason="needs `make docs-ui`")
+pytestmark = [
+    pytest.mark.skipif(not IS_FETCHED, reason="needs `make docs-ui`"),
+    pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="starts servers of its own"),
+]
 
 
 @pytest.fixture
