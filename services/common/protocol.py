@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -93,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._in_headers and self._body_received > MAX_FRAMING_BYTES + 2 * self._body_delivered:
             self._refuse(HTTPStatus.BAD_REQUEST)
         elif self._linger_due is not None and self._lingered > LINGER_BYTES:
-            self.transport.close()
+            _close(self.transport)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -186,7 +187,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop_lingering()
             self._await_request()
             if not self.cycle.keep_alive:
-                self.transport.close()
+                _close(self.transport)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or a little for the rest of this one.
@@ -197,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self._lingered = 0
-            self._linger_due = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+            self._linger_due = self.loop.call_later(LINGER_SECONDS, partial(_close, self.transport))
 
     def _await_request(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -215,7 +216,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
-        self.transport.close()
+        _close(self.transport)
 
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # None at first
@@ -248,7 +249,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _headers_late(self) -> None:
         if not self.transport.is_closing():
             self._refusals.refused(HTTPStatus.REQUEST_TIMEOUT, self.client)
-            self.transport.close()
+            _close(self.transport)
 
 
 class _CycleTransport:
@@ -266,6 +267,11 @@ class _CycleTransport:
 
     def close(self) -> None:
         if not (self._cycle.response_complete and self._cycle.more_body):  # else the protocol closes, a little later
-            self._transport.close()
-            if self._transport.get_write_buffer_size():  # it is closed when the client has taken that, or never
-                asyncio.get_running_loop().call_later(SLOW_READER_SECONDS, self._transport.abort)
+            _close(self._transport)
+
+
+def _close(transport: asyncio.Transport) -> None:
+    """Close when the client has taken what is written, and in any case after a while: it may never do."""
+    transport.close()
+    if transport.get_write_buffer_size():
+        asyncio.get_running_loop().call_later(SLOW_READER_SECONDS, transport.abort)

@@ -14,7 +14,7 @@ from tests.e2e import edge
 from tests.e2e.releases import OwnRelease
 from tests.e2e.waiting import wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 FASTER = {"observability": {"bundled": True, "scrapeSeconds": 5, "alerts": {"windowDivisor": 12}}}
 """Minutes of five seconds; two minutes of a rate are still four scrapes."""

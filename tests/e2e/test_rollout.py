@@ -31,6 +31,7 @@ class Traffic:
     failures: list[str] = field(default_factory=list)
 
 
+@pytest.mark.full  # test_disruption.py does the like to every service
 def test_a_rolling_restart_loses_no_request(release: OwnRelease) -> None:
     before = release.pod("items")["metadata"]["uid"]
     with release.client() as client:
