@@ -16,7 +16,7 @@ from tests.e2e.kube import Kube, Object
 from tests.e2e.namespaces import MakeNamespace
 from tests.e2e.pods import directly, start
 from tests.e2e.releases import Release
-from tests.e2e.waiting import report
+from tests.e2e.waiting import report, wait_until
 from tests.support.tokens import Issuer
 
 pytestmark = pytest.mark.e2e
@@ -55,7 +55,14 @@ def test_the_printed_line_installs_the_pushed_images_on_another_cluster(
     assert items["spec"]["containers"][0]["image"] == f"{registry}/slipway/items:{tag}"
     with directly(kube, release.pod("gateway"), 8000) as client:
         assert client.get("/v1/items").status_code == 401
-        assert client.post("/v1/items", json=edge.make_item(), headers=provider.headers()).status_code == 201
+
+        def created() -> bool:
+            answer = client.post("/v1/items", json=edge.make_item(), headers=provider.headers())
+            # The gateway asks every two seconds which pods there are, and those of items have just become ready.
+            assert answer.status_code in {201, 503}, answer.text
+            return answer.status_code == 201
+
+        wait_until("the gateway knows the pods of items", created, seconds=30, otherwise=release.report)
 
 
 def push(registry: str, tag: str) -> list[str]:
