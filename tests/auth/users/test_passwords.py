@@ -227,6 +227,7 @@ async def test_a_caller_that_goes_away_gives_its_place_back_once(gated: Gated) -
     assert isinstance(again[-1].exception(), UnavailableError)
     gate.open()
     assert all(isinstance(known, str) for known in (await outcomes(again))[:-1])
+    await until(lambda: hasher._taken == 0, "giving back the places of those who left")
     assert all(isinstance(known, str) for known in await outcomes(await start(hasher, PLACES)))
     assert gate.most == THREADS
 
