@@ -53,6 +53,14 @@ def test_a_start_that_fails_is_a_failure() -> None:
     assert "the store cannot be opened" in log
 
 
+def test_a_garbage_collection_leaves_alone_what_was_there_at_the_start() -> None:
+    with service_process(SAMPLE, {}) as process:
+        found = httpx2.get(f"{process.url}/v1/sample/collected").json()
+
+    assert found["left_alone"] > 50_000
+    assert found["looked_through"] < found["left_alone"] / 10
+
+
 def test_an_end_that_fails_is_a_failure() -> None:
     with service_process(SAMPLE, {"FAIL_AT": "end"}) as process:
         process.terminate()

@@ -1,6 +1,7 @@
 """Endpoints that do what a test wants to see handled."""
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterable
@@ -49,6 +50,12 @@ class Thing(BaseModel):
 @router.get("/ping")
 async def ping() -> dict[str, Any]:
     return {"answer": ANSWER, "pid": os.getpid()}
+
+
+@router.get("/collected")
+async def collected() -> dict[str, int]:
+    """How many objects a full garbage collection goes through, and how many it leaves alone."""
+    return {"looked_through": len(gc.get_objects()), "left_alone": gc.get_freeze_count()}
 
 
 @router.get("/client")
