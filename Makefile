@@ -73,14 +73,15 @@ test: install packages docs-ui ## Every test that needs no cluster; T=tests/item
 	$(BIN)/pytest -n 3 --dist loadfile -m "not e2e" $(T)
 
 .PHONY: bench
-bench: .bench/.installed ## Measure the short set (20 minutes) and write docs/numbers.md; FULL=1 all, ONLY=gateway some, resumes
-	@.bench/venv/bin/python -m tests.bench run $(if $(FULL),--full) $(foreach name,$(ONLY),--only $(name)) \
-		$(if $(filter mark,$(BUSY)),--mark-busy)
+bench: .bench/.installed ## Measure the short set (20 minutes) and write docs/numbers.md; FULL=1 all, ONLY=gateway some, LIST=1 names; resumes
+	@.bench/venv/bin/python -m tests.bench $(if $(LIST),list,run $(BENCH_OPTIONS))
 
 .PHONY: bench-check
 bench-check: .bench/.installed ## Measure again and compare the ratios with the committed ones; changes no file
-	@.bench/venv/bin/python -m tests.bench check $(if $(FULL),--full) $(foreach name,$(ONLY),--only $(name)) \
-		$(if $(filter mark,$(BUSY)),--mark-busy)
+	@.bench/venv/bin/python -m tests.bench check $(BENCH_OPTIONS)
+
+BENCH_OPTIONS = $(if $(FULL),--full) $(foreach name,$(ONLY),--only $(name)) $(if $(FRESH),--fresh) \
+	$(if $(filter mark,$(BUSY)),--mark-busy)
 
 .PHONY: bench-report
 bench-report: .bench/.installed ## docs/numbers.md and its plots again from the result file

@@ -12,7 +12,7 @@ from tests.bench import check, report, results
 from tests.bench.machine import cores
 from tests.bench.questions import BenchError, Question
 from tests.bench.registry import ALL, chosen
-from tests.bench.runner import Runner, elapsed, prove
+from tests.bench.runner import Runner, elapsed, expected_seconds, prove
 
 
 def main() -> int:
@@ -31,8 +31,7 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "list":
-        for question in ALL:
-            print(f"{question.group:10} {question.name:26} {'short' if question.short else 'full ':5} {question.asks}")
+        _list()
         return 0
     if arguments.command == "report":
         report.write(results.read())
@@ -42,20 +41,39 @@ def _run(arguments: argparse.Namespace) -> int:
     cores().claim()
     if arguments.command == "prove":
         return 1 if prove(questions, printer()) else 0
-    begin, runner = time.monotonic(), Runner(say=printer(), mark_busy=arguments.mark_busy)
+    expected = sum(map(expected_seconds, questions)) / 60
+    printer()(f"{len(questions)} questions, about {expected:.0f} min on a quiet machine")
+    begin = time.monotonic()
+    runner = Runner(say=printer(), mark_busy=arguments.mark_busy, again=bool(arguments.only))
+    if arguments.fresh:
+        runner.finished(questions)
     found = runner.run(questions)
     failed = [answer.name for answer in found.values() if answer.failed]
     if arguments.command == "check":
         worse = check.compare(found, results.read())
-        runner.finished()
+        runner.finished(questions)
         return 1 if worse or failed else 0
     results.write(results.merged(results.read(), found))
     report.write(results.read())
-    runner.finished()
     print(f"measured {len(found) - len(failed)} of {len(found)} questions in {elapsed(begin)}: docs/numbers.md")
     if failed:
-        print(f"without an answer, and why is in docs/numbers.md: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+        print(
+            f"without an answer, and why is in docs/numbers.md: {', '.join(failed)}; the same command measures these "
+            "again and no other, with FRESH=1 all",
+            file=sys.stderr,
+        )
+        return 1
+    runner.finished(questions)
+    return 0
+
+
+def _list() -> None:
+    for question in ALL:
+        minutes = expected_seconds(question) / 60
+        kind = "short" if question.short else "full"
+        print(f"{question.group:8} {question.name:24} {kind:5} {minutes:5.1f} min  {question.asks}")
+    for kind, questions in (("the short set", chosen([], full=False)), ("everything", list(ALL))):
+        print(f"{kind}: {len(questions)} questions, {sum(map(expected_seconds, questions)) / 60:.1f} min")
 
 
 def _install(questions: list[Question]) -> None:
@@ -79,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, allow_abbrev=False)
         command.add_argument("--full", action="store_true", help="every question, not the short set alone")
         command.add_argument("--only", action="append", default=[], metavar="NAME", help="a question or a group")
+        command.add_argument("--fresh", action="store_true", help="forget the rounds that an earlier run has kept")
         command.add_argument("--mark-busy", action="store_true", help="measure on a busy machine too, and say so")
     return parser
 

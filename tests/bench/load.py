@@ -14,7 +14,7 @@ from tests.bench.machine import OTHERS_MAX, cores
 from tests.bench.questions import Figures, InvalidRunError
 from tests.bench.usage import Moment, cpu_seconds, family, resident_mib
 
-WARM_UP_SECONDS = 0.7
+WARM_UP_SECONDS = 1.0
 CLIENT_MAX = 0.97
 """How busy the client's core may be; beyond it the client, or what else runs there, is what was measured."""
 ANSWER_SECONDS = 30

@@ -74,6 +74,10 @@ class Question:
     rounds: int = 5
     seconds: float = 3.0
     """Of one run."""
+    start_seconds: float = 3.0
+    """What the environment takes to be there; of what a side starts itself it is told in `side_seconds`."""
+    side_seconds: float = 3.5
+    """What a run of one side takes beside its load: a look at the machine, the start, the warm-up and the end."""
     axis: str = ""
     """What the sides' names count, where they are numbers: the figures are then drawn as a curve over it."""
     curve: str = "requests_per_s"

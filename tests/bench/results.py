@@ -64,7 +64,7 @@ class Answer:
     @property
     def disturbed(self) -> int:
         """In how many rounds others had more of the machine than is allowed."""
-        return sum(any(is_disturbed(figures) for figures in found.values()) for found in self.rounds)
+        return sum(is_disturbed_round(found) for found in self.rounds)
 
     def figures(self, side: str, figure: str) -> list[float]:
         """One figure of one side, round by round; of the rounds that have it."""
@@ -92,6 +92,11 @@ class Answer:
 
 
 Answers = dict[str, Answer]
+
+
+def is_disturbed_round(found: Round) -> bool:
+    """Whether others had more of the machine than is allowed while one of its sides was measured."""
+    return any(is_disturbed(figures) for figures in found.values())
 
 
 def read(file: Path = FILE) -> Answers:

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,17 +31,23 @@ class Runner:
     mark_busy: bool = False
     """Measure on a busy machine too, and mark what comes out."""
     partial: Path = PARTIAL
+    again: bool = False
+    """Measure anew what an earlier run has finished, as one does who asks for it by its name."""
     quiet: Callable[[Say], None] = machine.wait_until_quiet
 
     def run(self, questions: Sequence[Question]) -> results.Answers:
         """Every question's answer; those that an earlier run has finished or begun are gone on with.
 
-        Raises BenchError when the machine is too busy: what was measured until then is kept.
+        What is kept of questions that are not asked now stays. Raises BenchError when the machine is too busy: what
+        was measured until then is kept.
         """
-        kept = results.read(self.partial) if self.partial.exists() else {}
+        kept = self._kept()
         self.partial.parent.mkdir(parents=True, exist_ok=True)
         for number, question in enumerate(questions, 1):
-            answer = self._begun(question, kept.get(question.name))
+            before = kept.get(question.name)
+            if before and self.again and not before.failed and len(before.rounds) >= question.rounds:
+                before = None
+            answer = self._begun(question, before)
             kept[question.name] = answer
             self.say(f"{number} of {len(questions)}: {question.name}: {question.asks}")
             if len(answer.rounds) >= question.rounds:
@@ -50,25 +55,40 @@ class Runner:
                 continue
             try:
                 self._measure(question, answer, lambda: results.write(kept, self.partial))
-            except InvalidRunError as error:
-                answer.failed = str(error)
-                self.say(f"  failed: {error}")
+            except BenchError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one question's surprise must not cost the hour of the others
+                answer.failed = str(error) if isinstance(error, InvalidRunError) else f"{type(error).__name__}: {error}"
+                self.say(f"  failed: {answer.failed}")
             results.write(kept, self.partial)
         return {question.name: kept[question.name] for question in questions}
 
-    def finished(self) -> None:
-        """Forget what was kept to go on with."""
-        with suppress(FileNotFoundError):
-            self.partial.unlink()
+    def finished(self, questions: Sequence[Question]) -> None:
+        """Forget what is kept of these; that of others is still to be gone on with."""
+        names = {question.name for question in questions}
+        left = {name: answer for name, answer in self._kept().items() if name not in names}
+        if left:
+            results.write(left, self.partial)
+        else:
+            self.partial.unlink(missing_ok=True)
+
+    def _kept(self) -> results.Answers:
+        return results.read(self.partial) if self.partial.exists() else {}
 
     def _begun(self, question: Question, before: Answer | None) -> Answer:
-        """The answer to go on with: that of the run before when it asked the same of the same code, or a new one."""
+        """The answer to go on with: that of the run before when it asked the same of the same code, or a new one.
+
+        Rounds of a busy machine are not gone on with where they are not to be marked.
+        """
         new = Answer.to(question)
         new.revision = revision()
-        if before is None or before.failed:
-            return new
         same = ("sides", "seconds", "revision", "ratios", "differences", "bounds")
-        return before if all(getattr(before, name) == getattr(new, name) for name in same) else new
+        if before is None or any(getattr(before, name) != getattr(new, name) for name in same):
+            return new
+        before.failed = ""
+        if not self.mark_busy:
+            before.rounds = [found for found in before.rounds if not results.is_disturbed_round(found)]
+        return before
 
     def _measure(self, question: Question, answer: Answer, keep: Callable[[], None]) -> None:
         refuse_missing(question)
@@ -175,10 +195,15 @@ def revision(paths: Iterable[str] = ("services", "tests/bench", "requirements"))
     return digest.hexdigest()[:12]
 
 
+def expected_seconds(question: Question) -> float:
+    """About how long a question takes on a quiet machine."""
+    return question.start_seconds + question.rounds * len(question.sides) * (question.seconds + question.side_seconds)
+
+
 def elapsed(since: float) -> str:
     """Minutes and seconds."""
     seconds = round(time.monotonic() - since)
     return f"{seconds // 60} min {seconds % 60} s"
 
 
-__all__ = ["BenchError", "Runner", "elapsed", "prove", "revision", "turned"]
+__all__ = ["BenchError", "Runner", "elapsed", "expected_seconds", "prove", "revision", "turned"]

@@ -14,7 +14,7 @@ from tests.bench import machine, registry, results
 from tests.bench.items import check_hits
 from tests.bench.load import Request, Target, check, parse
 from tests.bench.questions import BenchError, Figures, InvalidRunError, Measure, Question, Ratio
-from tests.bench.runner import Runner, turned
+from tests.bench.runner import Runner, expected_seconds, turned
 from tests.bench.usage import Span
 
 
@@ -129,12 +129,61 @@ def test_what_was_kept_of_another_question_under_the_same_name_is_not_gone_on_wi
 def test_nothing_is_left_to_go_on_with_once_all_is_written(tmp_path: Path) -> None:
     one = runner(tmp_path)
     one.run([Sides().question()])
-    one.finished()
+    one.finished([Sides().question()])
     again = Sides()
 
     runner(tmp_path).run([again.question()])
 
     assert len(again.order) == 6
+
+
+def test_asking_for_one_question_forgets_no_finished_round_of_another(tmp_path: Path) -> None:
+    runner(tmp_path).run([Sides().question(rounds=2)])
+    only = runner(tmp_path, again=True)
+    only.run([Sides().question(name="other")])
+    only.finished([Sides().question(name="other")])
+    again = Sides()
+
+    runner(tmp_path).run([again.question(rounds=2), again.question(name="other", rounds=1)])
+
+    assert again.order == ["a", "b"]  # of the other alone
+
+
+def test_a_finished_question_is_measured_anew_by_its_name_and_gone_past_in_a_set(tmp_path: Path) -> None:
+    runner(tmp_path).run([Sides().question()])
+    in_a_set, by_name = Sides(), Sides()
+
+    runner(tmp_path).run([in_a_set.question()])
+    runner(tmp_path, again=True).run([by_name.question()])
+
+    assert (len(in_a_set.order), len(by_name.order)) == (0, 6)
+
+
+def test_a_question_that_failed_half_way_goes_on_with_its_rounds(tmp_path: Path) -> None:
+    runner(tmp_path).run([Sides(troubles=[{}, *[InvalidRunError("no")] * 3]).question()])
+    again = Sides()
+
+    found = runner(tmp_path).run([again.question()])["two"]
+
+    assert (len(found.rounds), found.failed, len(again.order)) == (3, "", 4)
+
+
+def test_any_trouble_of_one_question_is_told_and_the_next_is_measured(tmp_path: Path) -> None:
+    bad = Sides(troubles=[ValueError("a surprise")])
+
+    found = runner(tmp_path).run([bad.question(), Sides().question(name="next")])
+
+    assert found["two"].failed == "ValueError: a surprise"
+    assert len(found["next"].rounds) == 3
+
+
+def test_rounds_of_a_busy_machine_are_measured_again_where_they_are_not_to_be_marked(tmp_path: Path) -> None:
+    runner(tmp_path, mark_busy=True).run([Sides(troubles=[{"others_cores": 0.5}]).question()])
+    again = Sides()
+
+    found = runner(tmp_path).run([again.question()])["two"]
+
+    assert (found.disturbed, len(found.rounds), len(again.order)) == (0, 3, 2)
 
 
 def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
@@ -223,10 +272,7 @@ def test_names_of_questions_are_different_and_ratios_name_sides_that_exist() -> 
 
 
 def test_the_short_set_takes_at_most_twenty_minutes() -> None:
-    start_seconds = 4  # of a side, with its warm-up and the look whether the machine is quiet
-    short = registry.chosen([], full=False)
-
-    assert sum(one.rounds * len(one.sides) * (one.seconds + start_seconds) for one in short) < 20 * 60
+    assert sum(map(expected_seconds, registry.chosen([], full=False))) < 20 * 60
 
 
 def test_a_run_whose_reads_came_from_elsewhere_than_the_side_says_is_thrown_away() -> None:
