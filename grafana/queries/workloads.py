@@ -10,11 +10,11 @@ WANTED = f"max by (deployment) (kube_deployment_spec_replicas{{{DEPLOYMENTS}}})"
 AVAILABLE = f"max by (deployment) (kube_deployment_status_replicas_available{{{DEPLOYMENTS}}})"
 SCALER_NOW = (
     "max by (horizontalpodautoscaler) (kube_horizontalpodautoscaler_status_current_replicas"
-    '{namespace=~"$namespace", horizontalpodautoscaler=~"$service"})'
+    '{namespace=~"$namespace", horizontalpodautoscaler=~"(keda-hpa-)?($service)"})'
 )
 SCALER_MAX = (
     "max by (horizontalpodautoscaler) (kube_horizontalpodautoscaler_spec_max_replicas"
-    '{namespace=~"$namespace", horizontalpodautoscaler=~"$service"})'
+    '{namespace=~"$namespace", horizontalpodautoscaler=~"(keda-hpa-)?($service)"})'
 )
 SCALER_USE = f"{SCALER_NOW} / {SCALER_MAX}"
 RESTARTS = f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{PODS}}}[1h]))"

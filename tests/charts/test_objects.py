@@ -12,6 +12,7 @@ from tests.charts.conftest import environment
 
 ROUTE = "gateway.networking.k8s.io/v1"
 MONITORING = "monitoring.coreos.com/v1"
+KEDA = "keda.sh/v1alpha1"
 MINORS = ["1.35", "1.36", "1.37"]
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 HASHED = re.compile(r"-[0-9a-f]{8}$")
@@ -20,7 +21,7 @@ HASHED = re.compile(r"-[0-9a-f]{8}$")
 @pytest.mark.parametrize("minor", MINORS)
 def test_every_object_fits_the_schema_of_each_supported_kubernetes(rendered: Objects, minor: str) -> None:
     for manifest in rendered:
-        if manifest["apiVersion"] in (ROUTE, MONITORING):
+        if manifest["apiVersion"] in (ROUTE, MONITORING, KEDA):
             continue  # none of Kubernetes' own
         used = kubernetes_validate.validate(manifest, minor, strict=True)
 

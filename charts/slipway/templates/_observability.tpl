@@ -105,6 +105,14 @@ dashboards.yaml: |
 {{- end -}}
 {{- end }}
 
+{{/* Not empty when a service is scaled by KEDA from the bundled Prometheus. Takes the root. */}}
+{{- define "slipway.kedaAsksBundled" -}}
+{{- range $name, $_ := .Values.services -}}
+{{- $scaling := (include "slipway.service" (dict "root" $ "name" $name) | fromJson).autoscaling -}}
+{{- if and (eq $scaling.driver "keda") (not $scaling.prometheusUrl) }}true{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Parts that need one another. Takes the root. */}}
 {{- define "slipway.validateObservability" -}}
 {{- $on := .Values.observability -}}

@@ -67,7 +67,15 @@
 {{- if and (eq $service.tokens "verify") (not (or (has "auth" $service.calls) $root.Values.tokens.jwksUrl)) -}}
 {{- fail (printf "%s.tokens is verify, but there are no keys to verify with: set tokens.jwksUrl, or bring a service auth." $key) -}}
 {{- end -}}
-{{- if eq $service.autoscaling.driver "hpa" -}}
+{{- if eq $service.autoscaling.driver "keda" -}}
+{{- if not (int $service.autoscaling.targetRequestsInFlight) -}}
+{{- fail (printf "%s.autoscaling: driver is keda and targetRequestsInFlight is 0: by CPU alone, driver hpa scales without KEDA." $key) -}}
+{{- end -}}
+{{- if not (or $service.autoscaling.prometheusUrl $root.Values.observability.bundled) -}}
+{{- fail (printf "%s.autoscaling: driver is keda, prometheusUrl is empty and observability.bundled is false: say which Prometheus has the requests in flight." $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne $service.autoscaling.driver "none" -}}
 {{- if gt (int $service.autoscaling.minReplicas) (int $service.autoscaling.maxReplicas) -}}
 {{- fail (printf "%s.autoscaling: minReplicas is %d, more than maxReplicas, %d." $key (int $service.autoscaling.minReplicas) (int $service.autoscaling.maxReplicas)) -}}
 {{- end -}}
