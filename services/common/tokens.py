@@ -26,6 +26,7 @@ LAST_TIME = 253_402_300_799  # the end of the year 9999; NaN is not below it eit
 TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 4
 # keys that a token brings along, and extensions that we do not know (RFC 8725 3.10, RFC 7515 4.1.11)
 FORBIDDEN_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"})
+REVOKED = "revoked"
 PARTS = 3  # of a signed token; an encrypted one has five
 _BASE64URL = re.compile("[A-Za-z0-9_-]+")
 _UUID7 = re.compile("([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -105,9 +106,7 @@ class TokenVerifier:
                 "Tokens cannot be checked: the keys of auth are away", retry_after_seconds=5
             ) from None
         except InvalidTokenError as error:
-            raise UnauthenticatedError(
-                f"The access token is not valid: {error}", challenge='Bearer error="invalid_token"'
-            ) from None
+            raise refusal(str(error)) from None
 
     def _check(self, claims: Mapping[str, Any]) -> None:
         now = self._clock()
@@ -141,13 +140,18 @@ class TokenVerifier:
         if self.revocations is not None and claims["exp"] - claims["iat"] > MAX_TOKEN_SECONDS:
             raise InvalidTokenError("good for longer than revocations are remembered")
         if self.is_revoked(principal):
-            raise InvalidTokenError("revoked")
+            raise InvalidTokenError(REVOKED)
         return principal
+
+
+def refusal(reason: str) -> UnauthenticatedError:
+    """What a caller hears whose token is not believed (RFC 6750 3.1)."""
+    return UnauthenticatedError(f"The access token is not valid: {reason}", challenge='Bearer error="invalid_token"')
 
 
 @asynccontextmanager
 async def open_token_verifier(
-    settings: TokenSettings, registry: CollectorRegistry | None = None
+    settings: TokenSettings, registry: CollectorRegistry | None = None, kind: type[TokenVerifier] = TokenVerifier
 ) -> AsyncGenerator[TokenVerifier]:
     """A verifier whose keys are kept fresh for as long as the block lasts; their fetches are counted."""
     async with AsyncExitStack() as stack:
@@ -157,7 +161,7 @@ async def open_token_verifier(
             from services.common.following import open_revocations  # redis: only services with state have it
 
             revocations = await stack.enter_async_context(open_revocations(settings.state_url, registry))
-        yield TokenVerifier(keys, issuer=settings.issuer, audience=settings.audience, revocations=revocations)
+        yield kind(keys, issuer=settings.issuer, audience=settings.audience, revocations=revocations)
 
 
 def _header(token: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from services.common.migrations import head
 from services.common.polled import polled
 from services.common.postgres import SessionMaker, check_migrated, open_postgres, session_maker
 from services.common.redis import open_redis
+from services.common.remembered_tokens import RememberingVerifier
 from services.common.tokens import TokenVerifier, open_token_verifier
 from services.items.backlog import backlog
 from services.items.cache import CacheMetrics, ItemCache, Lifetimes
@@ -43,7 +44,9 @@ def create_app(settings: ItemsSettings | None = None) -> FastAPI:
             engine = await stack.enter_async_context(open_postgres(settings, app.state.registry))
             await stack.enter_async_context(polled(partial(backlog, engine), app.state.registry))
             redis = await stack.enter_async_context(open_redis(settings.cache_url))
-            verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry))
+            verifier = await stack.enter_async_context(
+                open_token_verifier(settings, app.state.registry, RememberingVerifier)
+            )
             yield {
                 "session_maker": session_maker(engine),
                 "cache": ItemCache(redis, CacheMetrics(app.state.registry), lifetimes(settings)),

@@ -1,0 +1,152 @@
+"""A token that was believed is believed again without its signature, and no longer than it would be without memory."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import RSAKey
+
+from services.common.exceptions import UnauthenticatedError, UnavailableError
+from services.common.jwks import KeysAwayError
+from services.common.remembered_tokens import RememberingVerifier
+from services.common.revocations import Revocation, Revocations
+from services.common.tokens import LEEWAY_SECONDS
+from tests.support.tokens import Issuer
+
+
+class Keys:
+    """The keys of an issuer, as a test has them published."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.published: dict[str, RSAKey] = {str(issuer.key.kid): issuer.key}
+        self.away = False
+
+    async def get(self, kid: str) -> RSAKey | None:
+        if self.away:
+            raise KeysAwayError
+        return self.published.get(kid)
+
+    async def ready(self) -> None:
+        await self.get("")
+
+
+@pytest.fixture
+def keys(issuer: Issuer) -> Keys:
+    return Keys(issuer)
+
+
+@pytest.fixture
+def signatures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What had its signature computed."""
+    checked: list[str] = []
+    check = jws.deserialize_compact
+
+    def noted(token: str, *args: object, **kwargs: object) -> object:
+        checked.append(token)
+        return check(token, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jws, "deserialize_compact", noted)
+    return checked
+
+
+def remembering(
+    keys: Keys, issuer: Issuer, clock: Callable[[], float] = time.time, size: int = 10
+) -> RememberingVerifier:
+    return RememberingVerifier(
+        keys, issuer=issuer.issuer, audience=issuer.audience, revocations=Revocations(), clock=clock, size=size
+    )
+
+
+async def test_a_token_that_comes_again_has_its_signature_computed_once(
+    keys: Keys, issuer: Issuer, signatures: list[str]
+) -> None:
+    verifier, token = remembering(keys, issuer), issuer.token()
+
+    first, again = await verifier.verify(token), await verifier.verify(token)
+
+    assert first == again
+    assert signatures == [token]
+
+
+async def test_a_token_that_differs_in_one_character_of_its_signature_is_not_the_one_that_was_believed(
+    keys: Keys, issuer: Issuer
+) -> None:
+    verifier, token = remembering(keys, issuer), issuer.token()
+    await verifier.verify(token)
+    other = token[:-10] + ("A" if token[-10] != "A" else "B") + token[-9:]
+
+    with pytest.raises(UnauthenticatedError, match="signature"):
+        await verifier.verify(other)
+
+
+async def test_a_remembered_token_expires_like_any_other(keys: Keys, issuer: Issuer) -> None:
+    moment = time.time()
+    verifier, token = remembering(keys, issuer, lambda: moment), issuer.token(exp=int(moment) + 60)
+    await verifier.verify(token)
+    moment += 60 + LEEWAY_SECONDS + 1
+
+    with pytest.raises(UnauthenticatedError, match="expired"):
+        await verifier.verify(token)
+
+
+async def test_what_was_revoked_is_refused_at_once_and_counted_once(keys: Keys, issuer: Issuer) -> None:
+    verifier, token = remembering(keys, issuer), issuer.token(jti="t1")
+    await verifier.verify(token)
+    assert verifier.revocations is not None
+    now = time.time()
+    verifier.revocations.apply(Revocation("token", "t1", int(now * 1000), int(now) + 600))
+
+    with pytest.raises(UnauthenticatedError, match="revoked"):
+        await verifier.verify(token)
+
+    assert verifier.revocations.metrics.refused._value.get() == 1
+
+
+async def test_a_key_that_is_published_no_more_takes_its_tokens_with_it(keys: Keys, issuer: Issuer) -> None:
+    verifier, token = remembering(keys, issuer), issuer.token()
+    await verifier.verify(token)
+    keys.published.clear()
+
+    with pytest.raises(UnauthenticatedError, match="does not publish"):
+        await verifier.verify(token)
+
+
+async def test_another_key_under_the_same_id_is_not_the_one_that_signed(keys: Keys, issuer: Issuer) -> None:
+    verifier, token = remembering(keys, issuer), issuer.token()
+    await verifier.verify(token)
+    keys.published[str(issuer.key.kid)] = Issuer().key
+
+    with pytest.raises(UnauthenticatedError, match="signature"):
+        await verifier.verify(token)
+
+
+async def test_while_the_keys_are_away_nothing_that_is_remembered_is_believed(keys: Keys, issuer: Issuer) -> None:
+    verifier, token = remembering(keys, issuer), issuer.token()
+    await verifier.verify(token)
+    keys.away = True
+
+    with pytest.raises(UnavailableError):
+        await verifier.verify(token)
+
+
+async def test_of_more_tokens_than_fit_those_used_last_are_remembered(
+    keys: Keys, issuer: Issuer, signatures: list[str]
+) -> None:
+    verifier = remembering(keys, issuer, size=2)
+    kept, dropped, new = (issuer.token() for _ in range(3))
+    for token in (kept, dropped, kept, new, kept, dropped):
+        await verifier.verify(token)
+
+    assert signatures == [kept, dropped, new, dropped]
+
+
+async def test_a_refusal_is_judged_anew_each_time(keys: Keys, issuer: Issuer) -> None:
+    verifier, token = remembering(keys, issuer), issuer.token()
+    published = dict(keys.published)
+    keys.published.clear()
+    with pytest.raises(UnauthenticatedError):
+        await verifier.verify(token)
+    keys.published.update(published)
+
+    assert (await verifier.verify(token)).subject == "alice"
