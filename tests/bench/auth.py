@@ -5,7 +5,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -26,6 +26,9 @@ CLIENT, SECRET = "bench", secrets.token_urlsafe(32)
 BASIC = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
 FORM = {"Authorization": f"Basic {BASIC}", "Content-Type": "application/x-www-form-urlencoded"}
 GRANT = f"grant_type=client_credentials&scope={SCOPES.replace(' ', '+')}".encode()
+REFRESHED = 9000
+"""Refresh tokens of a run: each is good for one request, and a run that asks for one twice is thrown away."""
+PEOPLE = 200
 PATHS = {"auth": ("/oauth2/token", "/oauth2/introspect"), "oidc-provider": ("/token", "/token/introspection")}
 
 
@@ -63,7 +66,9 @@ def databases() -> Generator[Stores]:
             ours,
             "INSERT INTO clients (id, name, authentication_method, secret_hash, grant_types, scopes) VALUES "  # noqa: S608 - of constants
             f"('{CLIENT}', 'bench', 'client_secret_basic', '\\x{hashlib.sha256(SECRET.encode()).hexdigest()}', "
-            "'{client_credentials}', '{items:read,items:write}')",
+            "'{client_credentials,refresh_token}', '{items:read,items:write,offline_access}')",
+            "INSERT INTO users (id, email, name, password_hash) SELECT gen_random_uuid(), "  # noqa: S608 - of constants
+            f"n || '@example.com', 'Ada', '' FROM generate_series(1, {PEOPLE}) n",
         )
         keys = {name: secrets.token_hex(32) for name in ("KEY_ENCRYPTION_KEY", "TOKEN_KEY", "AUDIT_KEY")}
         yield Stores(ours, with_database(postgres.url, "peer"), state.url, keys)
@@ -90,7 +95,27 @@ def running(around: Stores) -> Generator[Running]:
 def auth(around: Stores, *, what: str) -> Generator[Measure]:
     """Auth, measured."""
     with running(around) as started:
-        yield asked("auth", what, started)
+        if what == "refresh":
+            yield refreshing("auth", started, grants(around.ours)).measure
+        else:
+            yield asked("auth", what, started).measure
+
+
+def grants(url: str) -> list[str]:
+    """Refresh tokens of as many grants, of people in turn, as codes would have led to."""
+    prefix = secrets.token_hex(16)
+    execute(
+        url,
+        "INSERT INTO grants (id, client_id, user_id, scopes, authenticated_at, methods, expires_at) SELECT "  # noqa: S608 - of constants
+        f"md5('{prefix}' || n)::uuid, '{CLIENT}', u.id, '{{items:read,offline_access}}', now(), "
+        f"'{{pwd}}', now() + interval '1 day' FROM generate_series(1, {REFRESHED}) n "
+        f"JOIN (SELECT id, row_number() OVER () AS place FROM users) u ON u.place = n % {PEOPLE} + 1",
+        "INSERT INTO refresh_tokens (token_hash, grant_id, expires_at) SELECT "  # noqa: S608 - of constants
+        f"sha256(convert_to('{prefix}-' || n, 'UTF8')), md5('{prefix}' || n)::uuid, now() + interval '1 day' "
+        f"FROM generate_series(1, {REFRESHED}) n",
+        "ANALYZE",
+    )
+    return [f"{prefix}-{number}" for number in range(1, REFRESHED + 1)]
 
 
 @contextmanager
@@ -106,13 +131,26 @@ def oidc_provider(around: Stores, *, what: str) -> Generator[Measure]:
         "DATABASE_URL": around.theirs,
         "CLIENT_ID": CLIENT,
         "CLIENT_SECRET": SECRET,
-        "FORMAT": "jwt" if what == "token" else "opaque",
+        "FORMAT": "opaque" if what == "introspect" else "jwt",
+        "REFRESH_TOKENS": str(REFRESHED if what == "refresh" else 0),
     }
     with process(command, env=env) as peer:
-        yield asked("oidc-provider", what, peer)
+        if what == "refresh":
+            yield refreshing("oidc-provider", peer, (peer.folder / "refresh-tokens").read_text().split()).measure
+        else:
+            yield asked("oidc-provider", what, peer).measure
 
 
-def asked(side: str, what: str, server: Running) -> Callable[[float], dict[str, float]]:
+def refreshing(side: str, server: Running, tokens: list[str]) -> Target:
+    """Ask for the successor of each of these refresh tokens."""
+    bodies = (f"grant_type=refresh_token&refresh_token={token}".encode() for token in tokens)
+    requests = tuple(Request(PATHS[side][0], "POST", FORM, body) for body in bodies)
+    return Target(
+        server.port, server.pids, requests, connections=16, once=True, body=lambda body: b'"refresh_token"' in body
+    )
+
+
+def asked(side: str, what: str, server: Running) -> Target:
     """Ask for tokens, or what one says that was asked for before."""
     token, introspect = PATHS[side]
     request = Request(token, "POST", FORM, GRANT)
@@ -121,7 +159,7 @@ def asked(side: str, what: str, server: Running) -> Callable[[float], dict[str, 
     wanted = b'"access_token"' if what == "token" else b'"active":true'
     return Target(
         server.port, server.pids, (request,), connections=16, body=lambda body: wanted in body.replace(b": ", b":")
-    ).measure
+    )
 
 
 def new_token(port: int, request: Request) -> str:
@@ -154,6 +192,11 @@ QUESTIONS = tuple(
             "token",
             "How many tokens are given out to a client with its secret, beside oidc-provider?",
             "both sign RS256 with 2048 bits and read the client from Postgres; auth also writes its audit log",
+        ),
+        (
+            "refresh",
+            "And how many refresh tokens are exchanged for their successors?",
+            "both mark the old token, keep a new one and sign an access token; auth also writes its audit log",
         ),
         (
             "introspect",

@@ -27,20 +27,21 @@ def app(_: Any, *, module: str, path: str, **options: Any) -> Generator[Measure]
         yield Target(running.port, running.pids, (Request(path, headers=headers),), **rest).measure
 
 
-def layered(path: str, counts: Sequence[int]) -> dict[str, Any]:
+def layered(path: str, counts: Sequence[int], **rest: Any) -> dict[str, Any]:
     """No layer, then so many of each kind."""
-    none = {"0": named(app, module="layers", path=path, LAYERS=0, KIND="pure")}
+    none = {"0": named(app, module="layers", path=path, LAYERS=0, KIND="pure", **rest)}
     return none | {
-        f"{count} {kind}": named(app, module="layers", path=path, LAYERS=count, KIND=kind)
+        f"{count} {kind}": named(app, module="layers", path=path, LAYERS=count, KIND=kind, **rest)
         for count in counts
         for kind in ("pure", "base")
     }
 
 
-def layer_ratios(counts: Sequence[int]) -> tuple[Ratio, ...]:
+def layer_ratios(counts: Sequence[int], figure: str = "requests_per_s") -> tuple[Ratio, ...]:
     """What the kinds are to each other, and what each costs."""
     pairs = [(f"{count} pure", f"{count} base") for count in counts]
-    return tuple(Ratio(*pair) for pair in (*pairs, (f"{counts[-1]} pure", "0"), (f"{counts[-1]} base", "0")))
+    pairs += [(f"{counts[-1]} pure", "0"), (f"{counts[-1]} base", "0")]
+    return tuple(Ratio(*pair, figure) for pair in pairs)
 
 
 MIDDLEWARE = (
@@ -49,7 +50,6 @@ MIDDLEWARE = (
         asks="Is pure ASGI middleware '20 to 30 % faster' than BaseHTTPMiddleware?",
         sides=layered("/cheap", (1, 3, 5)),
         ratios=layer_ratios((1, 3, 5)),
-        short=True,
         rounds=4,
         seconds=2,
         notes=("the route answers at once: the most that the difference can be", "each layer adds one header"),
@@ -58,8 +58,11 @@ MIDDLEWARE = (
     Question(
         name="middleware-slow",
         asks="And before a route that waits for five milliseconds?",
-        sides=layered("/slow", (5,)),
-        ratios=layer_ratios((5,)),
+        sides=layered("/slow", (1, 3, 5), connections=2),
+        ratios=layer_ratios((1, 3, 5), "p50_ms"),
+        rounds=4,
+        seconds=2,
+        notes=("two clients, so that the route and not the processor is what they wait for",),
         needs=NEEDS,
     ),
 )
@@ -122,7 +125,6 @@ SERVERS = Question(
         "granian": named(served, words=[*GRANIAN, "--workers", "1", "--log-level", "warning"]),
     },
     ratios=tuple(Ratio(name, "uvicorn") for name in ("gunicorn, 1 worker", "gunicorn, 4 workers", "granian")),
-    short=True,
     rounds=4,
     seconds=2,
     notes=("all have the same one core: four workers share it, as in a pod that is limited to one",),
@@ -152,10 +154,11 @@ PATHS = {
 RESPONSES = Question(
     name="responses",
     asks="How much does the way of an answer matter, for twenty items?",
-    sides={name: named(app, module="answers", path=path) for name, path in PATHS.items()},
-    ratios=tuple(Ratio(name, "models") for name in PATHS if name != "models"),
+    sides={name: named(app, module="answers", path=path, client_may_be_full=True) for name, path in PATHS.items()},
+    ratios=tuple(Ratio(name, "models", "cpu_us") for name in PATHS if name != "models"),
     rounds=4,
     seconds=2,
+    notes=("CPU of the server for each answer is compared: parts come to the client one by one, and keep it busy",),
     needs=NEEDS,
 )
 HASHING = Question(
@@ -189,16 +192,25 @@ def behind_nginx(_: Any, *, processes: int, workers: int, together: bool = False
 
 SCALING = Question(
     name="workers",
-    asks="One pod with two workers, or two pods with one, on the same core?",
+    asks="One pod with n workers, or n pods with one, on the same core?",
     sides={
         "1 x 1": named(behind_nginx, processes=1, workers=1),
         "1 x 2": named(behind_nginx, processes=1, workers=2),
         "2 x 1": named(behind_nginx, processes=2, workers=1),
+        "1 x 4": named(behind_nginx, processes=1, workers=4),
+        "4 x 1": named(behind_nginx, processes=4, workers=1),
     },
-    ratios=(Ratio("2 x 1", "1 x 2"), Ratio("2 x 1", "1 x 2", "p99_ms"), Ratio("1 x 2", "1 x 1")),
+    ratios=(
+        Ratio("2 x 1", "1 x 2"),
+        Ratio("2 x 1", "1 x 2", "p99_ms"),
+        Ratio("4 x 1", "1 x 4"),
+        Ratio("4 x 1", "1 x 4", "p99_ms"),
+        Ratio("4 x 1", "1 x 4", "memory_mib"),
+        Ratio("1 x 2", "1 x 1"),
+    ),
     rounds=4,
     seconds=2,
-    notes=("nginx stands in front of all three, on the client's cores, and balances by turns",),
+    notes=("pods x workers; nginx stands in front of all, on the client's cores, and balances by turns",),
     needs=NEEDS | {"nginx": "nginx-light"},
 )
 FRONT = Question(

@@ -58,7 +58,9 @@ def surroundings(*, half_load: bool = False, principals: int = PRINCIPALS) -> Ge
 
 
 @contextmanager
-def running(around: Surroundings, on: frozenset[str]) -> Generator[Running]:
+def running(
+    around: Surroundings, on: frozenset[str], *, module: str = "services.gateway", **env: str
+) -> Generator[Running]:
     """The gateway with some of `token`, `limits`, `log` and `traces` on; with none it is bare."""
     limits = LIMITS if "token" in on else LIMITS[1:]  # nobody is a principal without a token
     route = {
@@ -73,6 +75,7 @@ def running(around: Surroundings, on: frozenset[str]) -> Generator[Running]:
         "JWKS_URL": around.keys,
         "DOCUMENTS_SECONDS": "0",
         "LOG_LEVEL": "INFO" if "log" in on else "WARNING",
+        **env,
     }
     if "limits" in on:
         settings["STATE_URL"] = around.redis
@@ -82,7 +85,7 @@ def running(around: Surroundings, on: frozenset[str]) -> Generator[Running]:
             "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
             "OTEL_TRACES_SAMPLER_ARG": "0.01",
         }
-    with service("services.gateway", settings) as process:
+    with service(module, settings) as process:
         yield process
 
 
@@ -184,19 +187,17 @@ QUESTIONS = (
     Question(
         name="gateway-peers",
         group="gateway",
-        asks="And beside HAProxy and Envoy?",
+        asks="And beside HAProxy, Envoy and Traefik?",
         environment=surroundings,
         sides={
             BARE: OURS[BARE],
             "nginx": OTHERS["nginx"],
-            "nginx, limit and log": named(beside, start=partial(proxies.nginx, everything=True)),
             "HAProxy": named(beside, start=proxies.haproxy),
             "Envoy": named(beside, start=proxies.envoy),
+            "Traefik": named(beside, start=proxies.traefik),
         },
-        ratios=tuple(
-            Ratio(BARE, peer, "requests_per_cpu_s") for peer in ("nginx", "nginx, limit and log", "HAProxy", "Envoy")
-        ),
-        notes=("Traefik is not measured yet",),
+        ratios=tuple(Ratio(BARE, peer, "requests_per_cpu_s") for peer in ("nginx", "HAProxy", "Envoy", "Traefik")),
+        notes=("each has one worker, thread or processor, and writes no log",),
         needs={"wrk": "wrk", "nginx": "nginx-light", "haproxy": "haproxy"},
     ),
 )

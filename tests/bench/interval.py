@@ -23,11 +23,12 @@ class Interval:
 
     def overlaps(self, other: "Interval") -> bool:
         """Whether the two have a value in common; one without ends is its middle alone."""
-        low, high = self._ends()
-        other_low, other_high = other._ends()
+        low, high = self.ends()
+        other_low, other_high = other.ends()
         return low <= other_high and other_low <= high
 
-    def _ends(self) -> tuple[float, float]:
+    def ends(self) -> tuple[float, float]:
+        """Both ends; of one round alone its middle twice."""
         return (
             self.middle if self.low is None else self.low,
             self.middle if self.high is None else self.high,

@@ -72,8 +72,7 @@ def stores(rows: int = ROWS) -> Generator[Stores]:
         run_python("-c", create, DATABASE_URL=template, SECRET=SECRET)
         execute(
             with_database(postgres.url, "items"),
-            f"INSERT INTO items (id, owner, {COLUMNS}) "  # noqa: S608 - of constants
-            f"SELECT {ID}, '{OWNER}', {ROW} FROM generate_series(1, {rows}) n",
+            insert(1, rows),
             "VACUUM ANALYZE",
         )
         execute(
@@ -85,6 +84,19 @@ def stores(rows: int = ROWS) -> Generator[Stores]:
             "VACUUM ANALYZE",
         )
         yield found
+
+
+def insert(first: int, last: int) -> str:
+    """The statement that makes the rows of these numbers."""
+    return (
+        f"INSERT INTO items (id, owner, {COLUMNS}) "  # noqa: S608 - of constants
+        f"SELECT {ID}, '{OWNER}', {ROW} FROM generate_series({first}, {last}) n"
+    )
+
+
+def identifier(number: int) -> uuid.UUID:
+    """The id of the row of a number."""
+    return uuid.UUID(int=uuid.UUID(OWNER).int - 1 + number)
 
 
 def run_python(*words: str, **env: str) -> None:
@@ -104,7 +116,7 @@ def run_python(*words: str, **env: str) -> None:
 def asked(what: str, headers: dict[str, str]) -> tuple[Request, ...]:
     """Reads of many items in turn, the first page, or a create."""
     if what == "read":
-        ids = (uuid.UUID(int=uuid.UUID(OWNER).int - 1 + number) for number in range(1, READ + 1))
+        ids = map(identifier, range(1, READ + 1))
         return tuple(Request(f"/v1/items/{item}", headers=headers) for item in ids)
     if what == "list":
         return (Request("/v1/items?limit=20", headers=headers),)
@@ -233,7 +245,7 @@ CACHE = tuple(
         },
         ratios=(Ratio(HIT, NONE, figure), Ratio(MISS, NONE, figure)),
         bounds=(Bound(HIT, "p50_ms", 2.0),) if connections == 1 else (),
-        short=True,
+        short=connections == 1,
         rounds=4,
         seconds=2,
         notes=("a miss is an item whose entry ended 5 ms after it was filled", *notes),
@@ -251,4 +263,25 @@ CACHE = tuple(
     )
 )
 
-QUESTIONS = (*PEERS, *CACHE)
+LASTING: dict[str, Any] = CACHES[HIT]
+LIBRARIES = Question(
+    name="caches",
+    group="items",
+    asks="What does a cached read take with items' own cache, beside cashews and fastapi-cache2?",
+    environment=stores,
+    sides={OURS: named(slipway, what="read", connections=1, **LASTING)}
+    | {
+        by: named(slipway, what="read", connections=1, module="tests.bench.apps.cached", BY=by, **LASTING)
+        for by in ("cashews", "fastapi-cache2")
+    },
+    ratios=tuple(Ratio(OURS, by, figure) for figure in ("p50_ms", "cpu_us") for by in ("cashews", "fastapi-cache2")),
+    rounds=4,
+    notes=(
+        "all sides are items, with the same token check and the same answer; only the cache is another's",
+        "every read is a hit; one request at a time",
+        "items' own also leases fills and holds keys for writers, which a hit does not need; the others do neither",
+    ),
+    needs=NEEDS,
+)
+
+QUESTIONS = (*PEERS, *CACHE, LIBRARIES)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from string import Template
@@ -81,6 +81,8 @@ class Target:
     """Whether an answer's body is the right one; asked once before the load."""
     client_may_be_full: bool = False
     """Where not requests a second are compared but the server's CPU for each."""
+    once: bool = False
+    """Whether each request can be asked only once: the last proves, a third of the others warm up, the rest is load."""
 
     def measure(self, seconds: float) -> Figures:
         """Warm up, then load it for so long. Raises InvalidRunError when the run says nothing.
@@ -90,10 +92,11 @@ class Target:
         self.prove()
         if not seconds:
             return {}
-        self.run(WARM_UP_SECONDS)
+        warm_up, load = self._shared_out()
+        warm_up.run(WARM_UP_SECONDS)
         pids = family(*self.pids())
         before, used = Moment.now(), cpu_seconds(pids)
-        got = self.run(seconds)
+        got = load.run(seconds)
         span, used = Moment.now().since(before), cpu_seconds(pids) - used
         where = cores()
         figures = {
@@ -111,6 +114,12 @@ class Target:
         # beside others' work nobody can tell whose the client's core was: such a run is thrown away or marked anyway
         check(got, figures, paced=self.rate is not None or self.client_may_be_full or is_disturbed(figures))
         return figures
+
+    def _shared_out(self) -> tuple["Target", "Target"]:
+        if not self.once:
+            return self, self
+        third = len(self.requests) // 3
+        return replace(self, requests=self.requests[:third]), replace(self, requests=self.requests[third:-1])
 
     def prove(self) -> None:
         """Ask each kind of request once. Raises InvalidRunError when an answer is another than it should be."""

@@ -1,10 +1,14 @@
 """Other proxies before the same upstream, each with one worker on one core and its upstream connections kept."""
 
+import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
+from urllib.request import urlopen
 
+from k8s.node import archives
 from tests.bench.servers import Running, process, uvicorn
 
 BODY = '{"items":[' + ",".join(f'{{"id":"{number:032d}","name":"lamp"}}' for number in range(18)) + "]}"
@@ -24,8 +28,15 @@ http {{
 """
 ANSWERING = """
     server {{
-        listen 127.0.0.1:{port};
+        {listens}
         location / {{ default_type application/json; return 200 '{body}'; }}
+    }}
+"""
+FILES = """
+    sendfile on; tcp_nopush on; open_file_cache max=100;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ default_type application/octet-stream; root {folder}; }}
     }}
 """
 FORWARDING = """
@@ -52,6 +63,7 @@ defaults
     option http-keep-alive
 frontend edge
     bind 127.0.0.1:{port}
+    {guards}
     default_backend pods
 backend pods
     http-reuse always
@@ -71,6 +83,7 @@ static_resources:
             virtual_hosts:
             - {{name: all, domains: ["*"], routes: [{{match: {{prefix: "/"}}, route: {{cluster: pods}}}}]}}
           http_filters:
+{guards}
           - name: envoy.filters.http.router
             typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
   clusters:
@@ -85,10 +98,22 @@ static_resources:
 """
 
 
-def _nginx(inside: str, *, measured: bool, access: str = "off", **values: object) -> Generator[Running]:
+def _nginx(
+    inside: str,
+    *,
+    measured: bool,
+    access: str = "off",
+    addresses: Sequence[str] = ("127.0.0.1",),
+    files: Mapping[str, int] | None = None,
+    **values: object,
+) -> Generator[Running]:
     def command(folder: Path, port: int) -> list[str]:
         file = folder / "nginx.conf"
-        written = inside.format(port=port, **values)
+        for path, size in (files or {}).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(b"x" * size)
+        listens = " ".join(f"listen {address}:{port};" for address in addresses)
+        written = inside.format(port=port, folder=folder, listens=listens, **values)
         file.write_text(NGINX.format(folder=folder, user="user nobody nogroup;", access=access, inside=written))
         return ["nginx", "-c", str(file), "-e", str(folder / "error"), "-p", str(folder)]
 
@@ -97,9 +122,15 @@ def _nginx(inside: str, *, measured: bool, access: str = "off", **values: object
 
 
 @contextmanager
-def upstream() -> Generator[Running]:
+def upstream(addresses: Sequence[str] = ("127.0.0.1",)) -> Generator[Running]:
     """What stands behind every proxy: nginx that answers 1 kB at once, on the client's core."""
-    yield from _nginx(ANSWERING, measured=False, body=BODY)
+    yield from _nginx(ANSWERING, measured=False, body=BODY, addresses=addresses)
+
+
+@contextmanager
+def files(sizes: Mapping[str, int]) -> Generator[Running]:
+    """Nginx that answers with files of so many bytes, by their path, on the client's core."""
+    yield from _nginx(FILES, measured=False, files=sizes)
 
 
 @contextmanager
@@ -128,11 +159,19 @@ def haproxy(upstream_port: int) -> Generator[Running]:
 
     def command(folder: Path, port: int) -> list[str]:
         file = folder / "haproxy.cfg"
-        file.write_text(HAPROXY.format(port=port, upstream=upstream_port))
+        file.write_text(HAPROXY.format(port=port, upstream=upstream_port, guards=""))
         return ["haproxy", "-f", str(file)]
 
     with process(command) as running:
         yield running
+
+
+def envoy_command(folder: Path, text: str) -> list[str]:
+    """Envoy with one worker and this configuration."""
+    file = folder / "envoy.yaml"
+    file.write_text(text)
+    program = str(Path(sys.executable).with_name("envoy"))
+    return [program, "-c", str(file), "--concurrency", "1", "--log-level", "warning"]
 
 
 @contextmanager
@@ -140,20 +179,45 @@ def envoy(upstream_port: int) -> Generator[Running]:
     """Forward with Envoy, one worker; a wheel of the bench environment brings it."""
 
     def command(folder: Path, port: int) -> list[str]:
-        file = folder / "envoy.yaml"
-        file.write_text(ENVOY.format(port=port, upstream=upstream_port))
-        return [
-            str(Path(sys.executable).with_name("envoy")),
-            "-c",
-            str(file),
-            "--concurrency",
-            "1",
-            "--log-level",
-            "warning",
-        ]
+        return envoy_command(folder, ENVOY.format(port=port, upstream=upstream_port, guards=""))
 
     with process(command) as running:
         yield running
+
+
+@contextmanager
+def traefik(upstream_port: int, *, limit: int = 0) -> Generator[Running]:
+    """Forward with Traefik on one core, with a limit by address or none; the node's own program."""
+    program = str(archives.traefik())
+
+    def command(folder: Path, port: int) -> list[str]:
+        (folder / "routes.yaml").write_text(json.dumps(_routes(upstream_port, limit)))
+        options = ["--global.checkNewVersion=false", "--global.sendAnonymousUsage=false", "--log.level=ERROR"]
+        where = [f"--entryPoints.edge.address=127.0.0.1:{port}", f"--providers.file.filename={folder}/routes.yaml"]
+        return [program, *options, *where]
+
+    def forwards(port: int) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
+                return bool(answer.status == HTTPStatus.OK)
+        except OSError:  # it listens before it knows its routes
+            return False
+
+    with process(command, env={"GOMAXPROCS": "1"}, is_up=forwards) as running:
+        yield running
+
+
+def _routes(upstream_port: int, limit: int) -> dict[str, object]:
+    by_address = {"rateLimit": {"average": limit, "burst": limit, "period": "1s"}}
+    all_paths = {"rule": "PathPrefix(`/`)", "service": "pods", "entryPoints": ["edge"]}
+    servers = [{"url": f"http://127.0.0.1:{upstream_port}"}]
+    return {
+        "http": {
+            "routers": {"all": all_paths | ({"middlewares": ["limit"]} if limit else {})},
+            "services": {"pods": {"loadBalancer": {"servers": servers}}},
+        }
+        | ({"middlewares": {"limit": by_address}} if limit else {})
+    }
 
 
 @contextmanager

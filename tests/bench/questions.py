@@ -82,6 +82,8 @@ class Question:
     """What the sides' names count, where they are numbers: the figures are then drawn as a curve over it."""
     curve: str = "requests_per_s"
     """The figure that is drawn over the axis."""
+    flat: tuple[str, ...] = ()
+    """Figures of which it is told where over the axis they leave what they begin with; a note says why."""
     notes: tuple[str, ...] = ()
     """What a sceptic should know: what is in a side and what is not."""
     needs: Mapping[str, str] = field(default_factory=dict)

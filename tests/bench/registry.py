@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
-from tests.bench import auth, claims, cost, curves, gateway, items, size
+from tests.bench import auth, claims, cost, curves, gateway, guards, items, size, telemetry
 from tests.bench.questions import BenchError, Question
 
 ALL: tuple[Question, ...] = (
     *gateway.QUESTIONS,
+    *guards.QUESTIONS,
     *items.QUESTIONS,
     *auth.QUESTIONS,
     *claims.QUESTIONS,
     *cost.QUESTIONS,
+    *telemetry.QUESTIONS,
     *curves.QUESTIONS,
     *size.QUESTIONS,
 )

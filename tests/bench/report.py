@@ -10,7 +10,7 @@ from tests.bench.check import label, shown
 from tests.bench.interval import Interval
 from tests.bench.profiles import LAYER, LAYERS, OTHER
 from tests.bench.registry import ALL
-from tests.bench.results import Answer, Answers
+from tests.bench.results import FLAT, Answer, Answers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "numbers.md"
@@ -32,6 +32,9 @@ COLUMNS = {
     "cpu_us": "CPU µs a request",
     "bytes": "bytes a request",
     "memory_mib": "memory MiB",
+    "loaded_mib": "under load MiB",
+    "image_mib": "image MiB",
+    "own_mib": "of it its own MiB",
     "microseconds": "µs",
     "import_ms": "import ms",
     "ready_ms": "ready after ms",
@@ -89,7 +92,8 @@ def _machines(answers: Answers) -> Iterator[str]:
     if busy:
         yield (
             f"**Measured in part while others used the machine** (more than 0.15 cores): {', '.join(busy)}. "
-            "Ratios hold better than rates there; the intervals show how well."
+            "Ratios hold better than rates there; the intervals show how well. `make bench ONLY=` and a name measures "
+            "one of them again."
         )
         yield ""
 
@@ -137,6 +141,7 @@ def _question(answer: Answer, folder: Path) -> Iterator[str]:
             f"- {one['left']} adds to {one['right']}: **{shown(found)}** {COLUMNS.get(one['figure'], one['figure'])}"
             for one, found in answer.differing()
         )
+        yield from (f"- {_bend(answer, *bend)}" for bend in answer.bends())
     yield from (f"- {note[:1].upper()}{note[1:]}." for note in answer.notes)
     rejected = f", {len(answer.rejected)} runs thrown away" if answer.rejected else ""
     disturbed = f", others were busy in {answer.disturbed} of them" if answer.disturbed else ""
@@ -145,6 +150,15 @@ def _question(answer: Answer, folder: Path) -> Iterator[str]:
         f"{disturbed}{rejected}; {answer.measured[:10] or 'not measured'}."
     )
     yield ""
+
+
+def _bend(answer: Answer, figure: str, side: str, found: Interval | None) -> str:
+    """Where a figure stops being flat."""
+    name = COLUMNS.get(figure, figure)
+    if found is None:
+        return f"{name}: flat from {answer.sides[0]} to {answer.sides[-1]} {answer.axis}, within {FLAT:.0%}"
+    there, begin = f"{side} {answer.axis}", answer.sides[0]
+    return f"{name}: no longer flat at {there}, where it is **{shown(found)}** times that at {begin}"
 
 
 def _sides(answer: Answer) -> Iterator[str]:

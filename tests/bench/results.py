@@ -12,6 +12,8 @@ from tests.bench.questions import BenchError, Figures, Question
 
 FILE = Path(__file__).with_name("results.json")
 DIGITS = 6
+FLAT = 0.2
+"""How far from its beginning a curve may go and still be called flat."""
 
 Round = dict[str, Figures]
 """One run of each side, by its name."""
@@ -33,6 +35,7 @@ class Answer:
     axis: str
     curve: str
     notes: list[str]
+    flat: list[str] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
     measured: str = ""
     """When the last round ended, in UTC."""
@@ -58,6 +61,7 @@ class Answer:
             bounds=[asdict(one) for one in question.bounds],
             axis=question.axis,
             curve=question.curve,
+            flat=list(question.flat),
             notes=list(question.notes),
         )
 
@@ -76,6 +80,28 @@ class Answer:
             left, right = (self.figures(one[side], one["figure"]) for side in ("left", "right"))
             if left and len(left) == len(right) and min(*left, *right) > 0:
                 yield one, ratio(left, right)
+
+    def bends(self) -> Iterator[tuple[str, str, Interval | None]]:
+        """Where each figure stops being flat over the axis, and what it is there to the first; "" where it does not.
+
+        That is the first side whose whole interval, as a ratio to the first side, is more than FLAT from it.
+        """
+        first, *rest = self.sides
+        for figure in self.flat:
+            begin = self.figures(first, figure)
+            if not begin or min(begin) <= 0:
+                continue
+            for side in rest:
+                values = self.figures(side, figure)
+                if len(values) != len(begin) or min(values) <= 0:
+                    continue
+                found = ratio(values, begin)
+                low, high = found.ends()
+                if low > 1 + FLAT or high < 1 - FLAT:
+                    yield figure, side, found
+                    break
+            else:
+                yield figure, "", None
 
     def differing(self) -> Iterator[tuple[dict[str, Any], Interval]]:
         """Each difference of the question, with what was found."""

@@ -1,6 +1,8 @@
 // npm's oidc-provider with clients, tokens and grants in Postgres, as it is set up for production.
-// Environment: PORT, MODULES (its node_modules), DATABASE_URL, CLIENT_ID, CLIENT_SECRET.
+// Environment: PORT, MODULES (its node_modules), DATABASE_URL, CLIENT_ID, CLIENT_SECRET, FORMAT of access tokens, and
+// REFRESH_TOKENS: so many are given out at the start, each of a grant of its own, and written to refresh-tokens.
 import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const { PORT, MODULES, DATABASE_URL, CLIENT_ID, CLIENT_SECRET } = process.env;
@@ -46,10 +48,10 @@ class Store {
 await new Store('Client').upsert(CLIENT_ID, {
   client_id: CLIENT_ID,
   client_secret: CLIENT_SECRET,
-  grant_types: ['client_credentials'],
-  redirect_uris: [],
-  response_types: [],
-  scope: 'items:read items:write',
+  grant_types: ['client_credentials', 'authorization_code', 'refresh_token'],
+  redirect_uris: ['https://client.example/back'],
+  response_types: ['code'],
+  scope: 'openid offline_access items:read items:write',
   token_endpoint_auth_method: 'client_secret_basic',
 });
 
@@ -59,7 +61,9 @@ const key = { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256',
 const provider = new Provider(`http://127.0.0.1:${PORT}`, {
   adapter: Store,
   jwks: { keys: [key] },
-  scopes: ['items:read', 'items:write'],
+  scopes: ['openid', 'offline_access', 'items:read', 'items:write'],
+  rotateRefreshToken: true,
+  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
@@ -77,4 +81,20 @@ const provider = new Provider(`http://127.0.0.1:${PORT}`, {
     },
   },
 });
+const count = Number(process.env.REFRESH_TOKENS ?? 0);
+if (count) {
+  const client = await provider.Client.find(CLIENT_ID);
+  const scope = 'items:read offline_access';
+  const tokens = await Promise.all(Array.from({ length: count }, async (_, number) => {
+    const accountId = `person-${number % 200}`;
+    const grant = new provider.Grant({ accountId, clientId: CLIENT_ID });
+    grant.addOIDCScope('offline_access');
+    grant.addResourceScope('urn:slipway', 'items:read');
+    const grantId = await grant.save();
+    return new provider.RefreshToken({
+      accountId, client, grantId, scope, gty: 'authorization_code', resource: 'urn:slipway', claims: {},
+    }).save();
+  }));
+  writeFileSync('refresh-tokens', tokens.join('\n'));
+}
 provider.listen(Number(PORT), '127.0.0.1');

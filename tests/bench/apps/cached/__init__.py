@@ -1,0 +1,1 @@
+"""Items with another library's cache."""
