@@ -47,6 +47,7 @@ class Stores:
     keys: str
     ours: dict[str, str]
     theirs: dict[str, str]
+    postgres_pid: int
 
 
 @contextmanager
@@ -64,6 +65,7 @@ def stores(rows: int = ROWS) -> Generator[Stores]:
             keys.url,
             {**issuer.headers(sub=OWNER), **JSON},
             {"Authorization": f"Bearer {theirs}", **JSON},
+            postgres.process.pid if postgres.process else 0,
         )
         execute(postgres.url, "CREATE DATABASE items", "CREATE DATABASE template")
         run_python("-m", "services.items", "migrate", DATABASE_URL=with_database(postgres.url, "items"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.bench import auth, claims, cost, curves, gateway, guards, items, size, telemetry
+from tests.bench import auth, claims, cost, curves, gateway, guards, items, scaling, size, telemetry
 from tests.bench.questions import BenchError, Question
 
 ALL: tuple[Question, ...] = (
@@ -11,6 +11,7 @@ ALL: tuple[Question, ...] = (
     *items.QUESTIONS,
     *auth.QUESTIONS,
     *claims.QUESTIONS,
+    *scaling.QUESTIONS,
     *cost.QUESTIONS,
     *telemetry.QUESTIONS,
     *curves.QUESTIONS,

@@ -32,6 +32,7 @@ COLUMNS = {
     "cpu_us": "CPU µs a request",
     "bytes": "bytes a request",
     "memory_mib": "memory MiB",
+    "efficiency": "of n times one pod",
     "loaded_mib": "under load MiB",
     "image_mib": "image MiB",
     "own_mib": "of it its own MiB",

@@ -48,9 +48,11 @@ def process(
     env: Mapping[str, str] | None = None,
     measured: bool = True,
     is_up: Callable[[int], bool] | None = None,
+    on: set[int] | None = None,
 ) -> Generator[Running]:
     """Start a command, told its folder and port, and wait until it is up; ended, children included, with the block.
 
+    It runs on the server's core if it is `measured`, else on the others; or on those that `on` names.
     Raises InvalidRunError with the end of its log when it does not come up.
     """
     is_up = is_up or listens
@@ -58,10 +60,11 @@ def process(
         folder, port = Path(name), free_port()
         folder.chmod(0o755)  # nginx reads it as another user
         words = list(command(folder, port))
+        where = on or ({cores().server} if measured else set(cores().others))
         full = {"PATH": search_path(), "HOME": name, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})}
         with (folder / "log").open("wb") as out:
             popen = subprocess.Popen(
-                cores().pinned(words, {cores().server} if measured else set(cores().others)),
+                cores().pinned(words, where),
                 env=full, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=folder, start_new_session=True,
             )  # fmt: skip
         running = Running(popen, port, folder)
@@ -126,12 +129,14 @@ def _ready(port: int) -> bool:
 
 
 @contextmanager
-def uvicorn(app: str, *options: str, env: Mapping[str, str] | None = None) -> Generator[Running]:
+def uvicorn(
+    app: str, *options: str, env: Mapping[str, str] | None = None, on: set[int] | None = None
+) -> Generator[Running]:
     """An ASGI application of `tests/bench/apps` under plain uvicorn, without its access log."""
 
     def command(_: Path, port: int) -> list[str]:
         words = [sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(port)]
         return [*words, "--no-access-log", "--log-level", "warning", *options]
 
-    with process(command, env=env) as running:
+    with process(command, env=env, on=on) as running:
         yield running

@@ -279,3 +279,19 @@ def test_a_run_whose_reads_came_from_elsewhere_than_the_side_says_is_thrown_away
     check_hits(Counter(miss=500), Counter(miss=500, hit=900), 1)
     with pytest.raises(InvalidRunError, match="90% of the reads came from the cache, not 0%"):
         check_hits(Counter(), Counter(miss=100, hit=900), 0)
+
+
+def test_what_can_be_asked_once_is_asked_in_the_proof_or_the_warm_up_or_the_load() -> None:
+    requests = tuple(Request(f"/{number}") for number in range(10))
+    target = Target(port=1, pids=list, requests=requests, once=True)
+
+    warm_up, load = target._shared_out()
+
+    assert [*warm_up.requests, *load.requests, requests[-1]] == list(requests)
+    assert len(load.requests) == 6
+
+
+def test_a_question_is_expected_to_take_its_start_and_all_of_its_runs() -> None:
+    question = Sides().question(rounds=4, seconds=2, start_seconds=10, side_seconds=3)
+
+    assert expected_seconds(question) == 10 + 4 * 2 * (2 + 3)
