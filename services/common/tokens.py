@@ -151,7 +151,9 @@ def refusal(reason: str) -> UnauthenticatedError:
 
 @asynccontextmanager
 async def open_token_verifier(
-    settings: TokenSettings, registry: CollectorRegistry | None = None, kind: type[TokenVerifier] = TokenVerifier
+    settings: TokenSettings,
+    registry: CollectorRegistry | None = None,
+    kind: Callable[..., TokenVerifier] = TokenVerifier,
 ) -> AsyncGenerator[TokenVerifier]:
     """A verifier whose keys are kept fresh for as long as the block lasts; their fetches are counted."""
     async with AsyncExitStack() as stack:

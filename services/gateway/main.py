@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from services.common.app import create_service, project_version
+from services.common.remembered_tokens import RememberingVerifier
 from services.common.tokens import TokenVerifier, open_token_verifier
 from services.gateway.client_spans import ClientSpans
 from services.gateway.documents import Documents, fetched
@@ -24,7 +25,7 @@ from services.gateway.router import router
 from services.gateway.routes import NamedRoute, Routes
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams import Streams
-from services.gateway.tokens import TokenChecker
+from services.gateway.tokens import REFUSED_SECONDS
 from services.gateway.upstreams import Upstream, all_resolved, looked_up
 
 EXPOSED = (
@@ -76,7 +77,13 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
         streams = Streams(app.state.health, drain_seconds=settings.drain_seconds)
         in_flight = InFlight(max_requests=settings.max_requests_in_flight, max_streams=settings.max_streams)
         async with AsyncExitStack() as stack:
-            verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry))
+            remembering = partial(
+                RememberingVerifier,
+                size=settings.token_cache_size,
+                refused_seconds=REFUSED_SECONDS,
+                checks=metrics.token_checks,
+            )
+            verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry, remembering))
             limits = await stack.enter_async_context(
                 open_limits(settings.state_url, replicas=settings.limit_replicas, metrics=metrics)
             )
@@ -89,7 +96,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             forwarder = Forwarder(
                 routes=routes,
                 upstreams=upstreams,
-                tokens=TokenChecker(verifier, size=settings.token_cache_size, counter=metrics.token_checks),
+                tokens=verifier,
                 limits=limits,
                 in_flight=in_flight,
                 streams=streams,

@@ -9,6 +9,7 @@ from services.common.deadline import CLIENT_GONE
 from services.common.exceptions import ServiceError, UnauthenticatedError
 from services.common.middleware import STARTS
 from services.common.problems import problem
+from services.common.tokens import TokenVerifier
 from services.gateway.client import Request, RequestBody
 from services.gateway.exceptions import (
     BadGatewayError,
@@ -28,7 +29,7 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.paths import check_path
 from services.gateway.routes import Route, Routes
 from services.gateway.streams import Streams
-from services.gateway.tokens import TokenChecker
+from services.gateway.tokens import bearer_token
 from services.gateway.upstreams import Exchange, Upstream
 from services.gateway.websockets import Tunnel
 
@@ -60,7 +61,7 @@ class Forwarder:
         *,
         routes: Routes,
         upstreams: dict[str, Upstream],
-        tokens: TokenChecker,
+        tokens: TokenVerifier,
         limits: RateLimits,
         in_flight: InFlight,
         streams: Streams,
@@ -112,7 +113,7 @@ class Forwarder:
         principal = refusal = None
         if not route.public:
             try:
-                principal = await self._tokens.check(scope["headers"])
+                principal = await self._tokens.verify(bearer_token(scope["headers"]))
                 structlog.contextvars.bind_contextvars(subject=principal.subject)
             except UnauthenticatedError as error:
                 refusal = error

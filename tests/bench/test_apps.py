@@ -10,11 +10,11 @@ from tests.bench.apps import unobserved
 
 
 def test_telemetry_can_be_switched_off() -> None:
-    counted, wants = app.CountRequests, AccessLog.wants
+    counted, wants = vars(app)["CountRequests"], AccessLog.wants
     try:
         unobserved.switch_off()
 
-        assert app.CountRequests is not counted
+        assert vars(app)["CountRequests"] is not counted
         assert AccessLog.wants is not wants
     finally:
         patch.stopall()

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from joserfc import jws
 from joserfc.jwk import RSAKey
+from prometheus_client import CollectorRegistry, Counter
 
 from services.common.exceptions import UnauthenticatedError, UnavailableError
 from services.common.jwks import KeysAwayError
@@ -51,10 +53,16 @@ def signatures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def remembering(
-    keys: Keys, issuer: Issuer, clock: Callable[[], float] = time.time, size: int = 10
+    keys: Keys, issuer: Issuer, clock: Callable[[], float] = time.time, size: int = 10, **options: Any
 ) -> RememberingVerifier:
     return RememberingVerifier(
-        keys, issuer=issuer.issuer, audience=issuer.audience, revocations=Revocations(), clock=clock, size=size
+        keys,
+        issuer=issuer.issuer,
+        audience=issuer.audience,
+        revocations=Revocations(),
+        clock=clock,
+        size=size,
+        **options,
     )
 
 
@@ -141,7 +149,7 @@ async def test_of_more_tokens_than_fit_those_used_last_are_remembered(
     assert signatures == [kept, dropped, new, dropped]
 
 
-async def test_a_refusal_is_judged_anew_each_time(keys: Keys, issuer: Issuer) -> None:
+async def test_a_refusal_is_judged_anew_each_time_unless_it_is_to_be_remembered(keys: Keys, issuer: Issuer) -> None:
     verifier, token = remembering(keys, issuer), issuer.token()
     published = dict(keys.published)
     keys.published.clear()
@@ -150,3 +158,51 @@ async def test_a_refusal_is_judged_anew_each_time(keys: Keys, issuer: Issuer) ->
     keys.published.update(published)
 
     assert (await verifier.verify(token)).subject == "alice"
+
+
+async def test_refusals_are_remembered_for_as_long_as_asked(keys: Keys, issuer: Issuer, signatures: list[str]) -> None:
+    moment = time.time()
+    verifier = remembering(keys, issuer, lambda: moment, refused_seconds=5)
+    token = issuer.token(aud="another")
+    said = {await refused(verifier, token) for _ in range(3)}
+    assert (len(said), len(signatures)) == (1, 1)
+    moment += 5
+
+    assert {await refused(verifier, token)} == said
+    assert len(signatures) == 2
+
+
+async def test_refusals_take_no_more_room_than_there_is(keys: Keys, issuer: Issuer) -> None:
+    verifier = remembering(keys, issuer, size=2, refused_seconds=5)
+    for number in range(50):
+        await refused(verifier, f"nonsense-{number}")
+
+    assert len(verifier._known) == 2
+
+
+@pytest.mark.parametrize("size", [0, 1])
+async def test_checks_are_counted_by_result(keys: Keys, issuer: Issuer, size: int) -> None:
+    counter = Counter("checks", "Checks", ["result"], registry=CollectorRegistry())
+    verifier, token = remembering(keys, issuer, size=size, refused_seconds=5, checks=counter), issuer.token()
+    await verifier.verify(token)
+    await verifier.verify(token)
+    await refused(verifier, "nonsense")
+
+    counted = {result: counter.labels(result)._value.get() for result in ("accepted", "remembered", "refused")}
+    assert counted == {"accepted": 2 - size, "remembered": size, "refused": 1}
+
+
+async def test_no_token_is_kept_in_memory_as_it_is(keys: Keys, issuer: Issuer) -> None:
+    verifier = remembering(keys, issuer, refused_seconds=5)
+    good, bad = issuer.token(), issuer.token(aud="another")
+    await verifier.verify(good)
+    await refused(verifier, bad)
+
+    for token in (good, bad):
+        assert token.rpartition(".")[2] not in repr(verifier._known)
+
+
+async def refused(verifier: RememberingVerifier, token: str) -> str:
+    with pytest.raises(UnauthenticatedError) as error:
+        await verifier.verify(token)
+    return str(error.value.detail)

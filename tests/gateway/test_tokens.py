@@ -1,21 +1,12 @@
 """Tokens are checked before anything goes to a service, and the verdict is kept no longer than it holds."""
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
 
-from services.common.exceptions import UnauthenticatedError
-from services.common.jwks import RemoteKeys
-from services.common.revocations import Revocation, Revocations
-from services.common.settings import TokenSettings
-from services.common.tokens import Principal, TokenVerifier, open_token_verifier
-from services.gateway import tokens
-from services.gateway.tokens import TokenChecker
 from tests.gateway.conftest import Gateway, MakeGateway, Pod
-from tests.support.tokens import Issuer, KeyServer, key_server
+from tests.support.tokens import Issuer, key_server
 
 
 @pytest.fixture
@@ -113,146 +104,3 @@ async def test_without_keys_it_is_503_and_nothing_is_remembered(
 
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
     assert recorder.opened == 0
-
-
-class Counting:
-    """A verifier that counts how often it is asked."""
-
-    def __init__(self, verifier: TokenVerifier) -> None:
-        self.verifier = verifier
-        self.keys = verifier.keys
-        self.asked = 0
-
-    async def verify(self, token: str) -> Principal:
-        self.asked += 1
-        return await self.verifier.verify(token)
-
-    def is_revoked(self, principal: Principal) -> bool:
-        return self.verifier.is_revoked(principal)
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-async def verifier(issuer: Issuer, jwks: KeyServer) -> AsyncIterator[Counting]:
-    settings = TokenSettings(issuer=issuer.issuer, audience=issuer.audience, jwks_url=jwks.url)
-    async with open_token_verifier(settings) as verifier:
-        yield Counting(verifier)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def checker(verifier: Counting, clock: Clock) -> TokenChecker:
-    return make_checker(verifier, clock)
-
-
-def make_checker(verifier: Any, clock: Clock, size: int = 100) -> TokenChecker:
-    counter = Counter("checks", "Checks", ["result"], registry=CollectorRegistry())
-    return TokenChecker(verifier, size=size, counter=counter, clock=clock)
-
-
-async def refused(checker: TokenChecker, token: str) -> str:
-    with pytest.raises(UnauthenticatedError) as error:
-        await checker.check(presented(token))
-    return str(error.value.detail)
-
-
-async def test_a_token_is_verified_once(checker: TokenChecker, verifier: Counting, issuer: Issuer) -> None:
-    first, second = issuer.token(), issuer.token(sub="bob")
-    for _ in range(3):
-        assert (await checker.check(presented(first))).subject == "alice"
-        assert (await checker.check(presented(second))).subject == "bob"
-
-    assert verifier.asked == 2
-
-
-async def test_a_token_is_asked_for_again_when_it_has_expired(
-    checker: TokenChecker, verifier: Counting, clock: Clock, issuer: Issuer
-) -> None:
-    token = issuer.token(exp=int(clock.now) + 5)
-    await checker.check(presented(token))
-    clock.now += 4
-    await checker.check(presented(token))
-    assert verifier.asked == 1
-    clock.now += 1
-    await checker.check(presented(token))  # which grants 30 s more for clocks that differ
-    assert verifier.asked == 2
-
-
-async def test_a_revoked_token_is_refused_though_it_is_remembered(
-    checker: TokenChecker, verifier: Counting, issuer: Issuer
-) -> None:
-    alices, bobs = issuer.token(sid="a"), issuer.token(sid="b")
-    await checker.check(presented(alices))
-    await checker.check(presented(bobs))
-
-    verifier.verifier.revocations = Revocations(CollectorRegistry())
-    verifier.verifier.revocations.apply(Revocation("session", "a", 0, int(time.time()) + 60))
-
-    await checker.check(presented(bobs))
-    assert verifier.asked == 2
-    assert "revoked" in await refused(checker, alices)
-
-
-async def test_a_withdrawn_key_takes_its_tokens_with_it(clock: Clock) -> None:
-    own = Issuer()
-    with key_server(own) as keys:
-        settings = TokenSettings(issuer=own.issuer, audience=own.audience, jwks_url=keys.url)
-        async with open_token_verifier(settings) as verifier:
-            checker = make_checker(verifier, clock)
-            token = own.token()
-            await checker.check(presented(token))
-            own.rotate(keep_old=False)
-            assert isinstance(verifier.keys, RemoteKeys)
-            await verifier.keys._fetch()
-
-            assert "does not publish" in await refused(checker, token)
-
-
-async def test_refusals_are_remembered_for_a_short_time(
-    checker: TokenChecker, verifier: Counting, clock: Clock, issuer: Issuer
-) -> None:
-    token = issuer.token(aud="another")
-    said = {await refused(checker, token) for _ in range(3)}
-    assert (len(said), verifier.asked) == (1, 1)
-    clock.now += tokens.REFUSED_SECONDS
-    await refused(checker, token)
-    assert verifier.asked == 2
-
-
-async def test_no_more_tokens_are_remembered_than_permitted_and_the_oldest_goes_first(
-    verifier: Counting, clock: Clock, issuer: Issuer
-) -> None:
-    checker = make_checker(verifier, clock, size=2)
-    first, second = issuer.token(), issuer.token(sub="bob")
-    await checker.check(presented(first))
-    await checker.check(presented(second))
-    await checker.check(presented(first))
-    await refused(checker, "nonsense")  # the second makes room for it
-    await checker.check(presented(first))
-    assert verifier.asked == 3
-    await checker.check(presented(second))
-    assert verifier.asked == 4
-    for number in range(50):
-        await refused(checker, f"nonsense-{number}")
-    assert len(checker._known) == 2
-
-
-async def test_no_token_is_kept_in_memory_as_it_is(checker: TokenChecker, issuer: Issuer) -> None:
-    token = issuer.token()
-    await checker.check(presented(token))
-
-    assert token not in repr(vars(checker))
-    assert token.rpartition(".")[2] not in repr(checker._known)
