@@ -23,7 +23,7 @@ import random
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -70,6 +70,7 @@ class Found:
 
     item: ItemRead | None = None
     lease: str | None = None
+    body: bytes = field(default=b"", compare=False)  # the item as it is sent
 
 
 class CacheMetrics:
@@ -123,7 +124,7 @@ class ItemCache:
             return Found()
         value, result, leased = answer
         self._metrics.requests.labels(result.decode()).inc()
-        return Found(_decode(value), lease if leased else None)
+        return Found(_decode(value), lease if leased else None, value or b"")
 
     async def fill(self, found: Found, item: ItemRead) -> None:
         """Keep what the database said, unless the lease is void: then a writer came between."""

@@ -6,7 +6,7 @@ from fastapi import Depends, Header, Request
 
 from services.common.exceptions import ForbiddenError
 from services.common.postgres import SessionDep
-from services.common.security import CurrentPrincipal
+from services.common.security import CurrentPrincipal, Principal
 from services.items.etags import Preconditions, Tags
 from services.items.idempotency import Once, read_key
 from services.items.models import OWNER_MAX
@@ -18,14 +18,19 @@ from services.items.service import ItemService
 
 async def get_item_service(request: Request, session: SessionDep, principal: CurrentPrincipal) -> ItemService:
     """Build the service of one caller; its session takes a connection only when first asked something."""
-    if len(principal.subject) > OWNER_MAX:
-        raise ForbiddenError(f"A subject of more than {OWNER_MAX} characters can own nothing here.")
+    check_owner(principal)
     return ItemService(
         items=ItemRepository(session),
         cache=request.state.cache,
         cursors=request.state.cursors,
         principal=principal,
     )
+
+
+def check_owner(principal: Principal) -> None:
+    """Refuse who can own nothing. Raises ForbiddenError."""
+    if len(principal.subject) > OWNER_MAX:
+        raise ForbiddenError(f"A subject of more than {OWNER_MAX} characters can own nothing here.")
 
 
 async def get_preconditions(

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.common.bodies import (
     JSON,
     MERGE_PATCH,
-    JsonRoute,
     require_json,
     require_merge_patch,
     require_single_parameters,
@@ -18,6 +17,7 @@ from services.common.security import require_scopes
 from services.items.dependencies import ItemServiceDep, OnceDep, PreconditionsDep
 from services.items.etags import etag
 from services.items.idempotency import Answer
+from services.items.reads import CACHE_CONTROL, ItemRoute, answer
 from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
 
 TAG: dict[str, Any] = {"ETag": {"schema": {"type": "string"}, "description": "the item's version (RFC 9110 8.8.3)"}}
@@ -33,10 +33,8 @@ ITEM_PATCH = "#/components/schemas/ItemPatch"
 
 READ = require_scopes("items:read")
 WRITE = require_scopes("items:write")
-# personal, and to be asked for again each time, which a 304 makes cheap (RFC 9111 5.2.2)
-CACHE_CONTROL = {"Cache-Control": "private, no-cache"}
 
-router = APIRouter(prefix="/v1/items", tags=["items"], responses=ANYWHERE, route_class=JsonRoute)
+router = APIRouter(prefix="/v1/items", tags=["items"], responses=ANYWHERE, route_class=ItemRoute)
 
 
 @router.post(
@@ -73,14 +71,10 @@ async def list_items(query: Annotated[ItemList, Query()], items: ItemServiceDep,
     response_model=ItemRead,
     responses={**TAGGED, 304: {"description": "Not modified", "headers": TAG}, **OF_ONE},
 )
-async def get_item(
-    item_id: Id, items: ItemServiceDep, conditions: PreconditionsDep, response: Response
-) -> ItemRead | Response:
+async def get_item(item_id: Id, items: ItemServiceDep, conditions: PreconditionsDep, request: Request) -> Response:
     """Read an item; 304 when If-None-Match names its version."""
-    item = tagged(await items.get(item_id, conditions), response)
-    if conditions.knows(item.version):
-        return Response(status_code=304, headers=dict(response.headers))
-    return item
+    item = await items.get(item_id, request.state.found)
+    return answer(item.version, item.model_dump_json().encode(), conditions)
 
 
 @router.put("/{item_id}", dependencies=[WRITE, Depends(require_json)], responses={**TAGGED, **OF_ONE, **OF_BODIES})

@@ -11,16 +11,26 @@ import orjson
 from uuid_utils.compat import uuid7
 
 from services.common.security import Principal
-from services.items.cache import ItemCache
+from services.items.cache import Found, ItemCache
 from services.items.cursor import CursorSigner
 from services.items.etags import Preconditions
-from services.items.exceptions import ItemChangedError, ItemNotFoundError
+from services.items.exceptions import ItemNotFoundError
 from services.items.idempotency import Answer, Once
 from services.items.models import Item
 from services.items.repository import ItemRepository, position
 from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
 
 ADMIN_SCOPE = "items:admin"
+
+
+def owner(principal: Principal) -> str | None:
+    """Whose items a caller reaches; None: everybody's."""
+    return None if ADMIN_SCOPE in principal.scopes else principal.subject
+
+
+def may_serve(found: Found, owner: str | None) -> bool:
+    """Whether an answer may be what the cache had: it is theirs, and it is not for this reader to refresh."""
+    return found.item is not None and found.lease is None and owner in (None, found.item.owner)
 
 
 class ItemService:
@@ -31,7 +41,7 @@ class ItemService:
         self._cache = cache
         self._cursors = cursors
         self._subject = principal.subject
-        self._owner = None if ADMIN_SCOPE in principal.scopes else principal.subject  # None: everybody
+        self._owner = owner(principal)
 
     async def create(self, body: ItemWrite) -> ItemRead:
         """Add an item of the caller's. Nothing is cached under its id yet: there is nothing to forget."""
@@ -53,11 +63,17 @@ class ItemService:
         await self._items.commit()
         return made
 
-    async def get(self, item_id: UUID, conditions: Preconditions) -> ItemRead:
-        """Read one item, from the cache when it may; raises ItemNotFoundError, ItemChangedError."""
-        item = await self._find(item_id)
-        if not conditions.demands(item.version):
-            raise ItemChangedError
+    async def get(self, item_id: UUID, found: Found) -> ItemRead:
+        """Read one item, from what the cache had where that may be served; raises ItemNotFoundError."""
+        if found.item is not None and may_serve(found, self._owner):
+            return found.item
+        # somebody else's cached item is asked for in the database too, as one that is not there would be
+        try:
+            item = await self._read(item_id)
+        except ItemNotFoundError:
+            await self._cache.give_back(item_id, found)
+            raise
+        await self._cache.fill(found, item)
         return item
 
     async def replace(self, item_id: UUID, body: ItemWrite, conditions: Preconditions) -> ItemRead:
@@ -97,19 +113,6 @@ class ItemService:
             items=[ItemRead.model_validate(row) for row in page],
             next_cursor=self._cursors.sign(position(page[-1], query), listing) if more else None,
         )
-
-    async def _find(self, item_id: UUID) -> ItemRead:
-        found = await self._cache.find(item_id)
-        if found.item is not None and found.lease is None and self._owner in (None, found.item.owner):
-            return found.item
-        # somebody else's cached item is asked for in the database too, as one that is not there would be
-        try:
-            item = await self._read(item_id)
-        except ItemNotFoundError:
-            await self._cache.give_back(item_id, found)
-            raise
-        await self._cache.fill(found, item)
-        return item
 
     async def _read(self, item_id: UUID) -> ItemRead:
         """Ask the database; the connection is back in the pool before anybody waits for Redis."""
