@@ -182,7 +182,7 @@ QUESTIONS = tuple(
         environment=stores,
         sides={"auth": named(auth, what=what), "oidc-provider": named(oidc_provider, what=what)},
         ratios=(Ratio("auth", "oidc-provider", goal=1.0),),
-        short=what == "token",
+        short=True,
         rounds=4,
         notes=(note, "one core each: Node's one thread, and auth's one process"),
         needs={"wrk": "wrk"},
