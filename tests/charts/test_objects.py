@@ -94,7 +94,7 @@ def test_secret_values_stand_in_secrets_alone(rendered: Objects) -> None:
 
 
 def test_secrets_hold_what_the_check_above_looks_for(dev: Objects) -> None:
-    assert len(dev.kind("Secret")) == 7
+    assert len(dev.kind("Secret")) == 8
 
 
 def test_every_reference_inside_the_release_has_its_object(dev: Objects) -> None:

@@ -91,9 +91,9 @@ def test_exporters_come_only_with_servers_of_the_chart(chart: Chart) -> None:
     assert "slipway-state-exporter" in objects.kind("StatefulSet")
 
 
-def test_exporters_read_the_passwords_from_the_servers_secrets(watched: Objects) -> None:
+def test_exporters_read_passwords_from_secrets(watched: Objects) -> None:
     for part, variable, secret in (
-        ("postgres-exporter", "DATA_SOURCE_PASS", "slipway-postgres"),
+        ("postgres-exporter", "DATA_SOURCE_PASS", "slipway-postgres-exporter"),
         ("cache-exporter", "REDIS_PASSWORD", "slipway-cache"),
         ("state-exporter", "REDIS_PASSWORD", "slipway-state"),
     ):
@@ -101,6 +101,35 @@ def test_exporters_read_the_passwords_from_the_servers_secrets(watched: Objects)
         (found,) = (v for v in container["env"] if v["name"] == variable)
         assert found["valueFrom"]["secretKeyRef"] == {"name": secret, "key": "password"}
         assert "password" not in str([value for value in variables(container).values() if value])
+
+
+def test_the_login_that_watches_postgres_is_made_by_the_roles_job(watched: Objects, chart: Chart) -> None:
+    def job(objects: Objects) -> dict[str, Any]:
+        (found,) = (job for name, job in objects.kind("Job").items() if name.startswith("slipway-roles-"))
+        pod: dict[str, Any] = found["spec"]["template"]
+        return pod
+
+    def secrets(pod: dict[str, Any]) -> dict[str, list[str]]:
+        (volume,) = (volume for volume in pod["spec"]["volumes"] if volume["name"] == "secrets")
+        return {
+            source["secret"]["name"]: [item["path"] for item in source["secret"]["items"]]
+            for source in volume["projected"]["sources"]
+        }
+
+    without = job(chart.render(environment("production")))
+
+    assert variables(containers(job(watched))[0])["MONITOR"] == "1"
+    assert secrets(job(watched))["slipway-postgres-exporter"] == ["monitor-password"]
+    assert variables(containers(without)[0])["MONITOR"] == "0"
+    assert "slipway-postgres-exporter" not in secrets(without)
+
+
+def test_a_postgres_that_no_service_uses_is_watched_too(chart: Chart) -> None:
+    services = dict.fromkeys(("items", "auth", "gateway")) | {"web": {"public": True}}
+
+    objects = chart.render(environment("dev"), {"services": services})
+
+    assert [name for name in objects.kind("Job") if name.startswith("slipway-roles-")]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +242,10 @@ def test_monitors_label_pods_as_the_dashboards_ask(watched: Objects) -> None:
         ({"alerts": {"runbooks": "docs/"}}, "runbooks"),
         ({"prometheus": {"retention": "long"}}, "retention"),
         ({"bundle": True}, "bundle"),
+        (
+            {"exporters": {"postgres": {"password": "monitor-secret-value", "existingSecret": "own"}}},
+            "exclude each other",
+        ),
         ({"grafana": {"enabled": True}}, "observability.grafana.enabled is true and observability.bundled is false"),
     ],
 )

@@ -27,12 +27,14 @@ class Release:
         self.secrets = folder / "secrets"
         (self.secrets / self.service).mkdir(parents=True)
         self.passwords("first")
+        self.monitor = "0"
         own(folder)
 
     def passwords(self, word: str) -> None:
         """New passwords, as a rotation brings them; a quote must not end the statement."""
         for role in ("app", "owner"):
             (self.secrets / self.service / f"{role}-password").write_text(f"{role}'{word}")
+        (self.secrets / "monitor-password").write_text(f"monitor'{word}")
 
     def reconcile(self, slot: str = "a", deadline: int = 30) -> subprocess.CompletedProcess[str]:
         """Run the script to its end."""
@@ -41,11 +43,16 @@ class Release:
             "SLOT": slot,
             "SECRETS_DIR": str(self.secrets),
             "BUNDLED": self.bundled,
+            "MONITOR": self.monitor,
             "DEADLINE_SECONDS": str(deadline),
             "QUIET_SECONDS": str(QUIET_SECONDS),
             "ADMIN_URL": self.admin,
         }
         return run(RECONCILE, env)
+
+    def watching(self, word: str = "first", database: str = "postgres") -> str:
+        """The URL of the login that watches."""
+        return f"postgresql://monitor:monitor%27{word}@127.0.0.1:{urlsplit(self.admin).port}/{database}"
 
     def url(self, role: str, slot: str = "a", word: str = "first", database: str | None = None) -> str:
         """The URL of one of the service's logins."""
@@ -287,3 +294,93 @@ def test_a_silent_server_is_waited_for_until_the_deadline(release: Release) -> N
 
     assert done.returncode == 1
     assert "Postgres did not answer within 2s:" in done.stderr
+
+
+@pytest.fixture
+def watched(release: Release) -> Release:
+    """The same with a login for whoever watches."""
+    release.monitor = "1"
+    done = release.reconcile()
+    assert (done.returncode, done.stderr) == (0, "")
+    return release
+
+
+async def test_who_watches_sees_what_others_do_and_none_of_their_rows(watched: Release) -> None:
+    execute(watched.url("owner"), "CREATE TABLE things (id int)")
+    other = await asyncpg.connect(watched.url("app"))
+    await other.fetch("SELECT 42 AS seen FROM things")
+    monitor = await asyncpg.connect(watched.watching())
+
+    activity = f"SELECT query FROM pg_stat_activity WHERE usename = '{watched.service}_app_a'"  # noqa: S608
+    assert await monitor.fetchval(activity) == "SELECT 42 AS seen FROM things"
+    assert await monitor.fetchval(f"SELECT pg_database_size('{watched.service}')") > 0
+    assert not await monitor.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    for statement in (
+        "CREATE TABLE mine (id int)",
+        "CREATE ROLE mine",
+        f"SET ROLE {watched.service}_owner",
+        "SELECT rolpassword FROM pg_authid",
+        "SELECT pg_read_file('/etc/passwd')",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await monitor.execute(statement)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(watched.watching(database=watched.service))
+    await monitor.close()
+    await other.close()
+
+
+async def test_who_watches_takes_no_more_connections_than_are_counted(watched: Release) -> None:
+    held = [await asyncpg.connect(watched.watching()) for _ in range(3)]
+
+    with pytest.raises(asyncpg.TooManyConnectionsError):
+        await asyncpg.connect(watched.watching())
+
+    for connection in held:
+        await connection.close()
+
+
+def test_the_password_of_who_watches_follows_a_rotation(watched: Release) -> None:
+    watched.passwords("second")
+    assert watched.reconcile("b").returncode == 0
+
+    execute(watched.watching("second"), "SELECT 1")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        execute(watched.watching("first"), "SELECT 1")
+
+
+def test_nobody_watches_any_more_where_that_is_off(watched: Release) -> None:
+    watched.monitor = "0"
+
+    assert watched.reconcile().returncode == 0
+
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        execute(watched.watching(), "SELECT 1")
+
+
+def test_a_role_of_that_name_on_a_server_of_somebody_elses_stays_as_it_is(watched: Release) -> None:
+    watched.bundled, watched.monitor = "0", "0"
+
+    assert watched.reconcile().returncode == 0
+
+    execute(watched.watching(), "SELECT 1")
+
+
+def test_a_server_that_no_service_uses_gets_a_login_that_watches(watched: Release) -> None:
+    watched.passwords("third")
+    service, watched.service = watched.service, ""
+
+    done = watched.reconcile()
+
+    watched.service = service
+    assert (done.returncode, done.stderr) == (0, "")
+    execute(watched.watching("third"), "SELECT 1")
+
+
+def test_a_missing_password_of_who_watches_is_told(watched: Release) -> None:
+    (watched.secrets / "monitor-password").unlink()
+
+    done = watched.reconcile()
+
+    assert done.returncode == 1
+    assert "monitor-password is empty or cannot be read." in done.stderr

@@ -20,10 +20,13 @@ NEEDED: dict[str, dict[str, Any]] = {
         for key in ("KEY_ENCRYPTION_KEY", "TOKEN_KEY", "AUDIT_KEY")
     },
 }
+ROLLED = {"slipway-items", "slipway-auth", "slipway-postgres-exporter"}
+"""What a rotation of the database logins rolls."""
 EXISTING: dict[str, Any] = {
     "postgres": {"existingSecret": "own-postgres"},
     "cache": {"existingSecret": "own-cache"},
     "state": {"existingSecret": "own-state"},
+    "observability": {"exporters": {"postgres": {"existingSecret": "own-monitor"}}},
     "services": {
         "items": {
             "database": {"existingSecret": "own-items"},
@@ -99,14 +102,17 @@ def test_a_rotation_switches_the_login_and_rolls_the_pods_that_use_it(chart: Cha
     assert "items_app_b:" in urls["app-url"]
     assert "items_owner_b:" in urls["owner-url"]
     changed = {name for name, before in checksums(dev).items() if checksums(rotated)[name] != before}
-    assert changed == {"slipway-items", "slipway-auth"}  # neither Postgres nor anybody without a login
+    assert changed == ROLLED  # neither Postgres nor anybody without a login
 
 
 def test_a_rotation_rolls_pods_also_where_the_logins_are_in_a_secret_of_ones_own(chart: Chart) -> None:
-    own = {"services": {"items": {"database": {"existingSecret": "own"}}}}
+    own = {
+        "services": {"items": {"database": {"existingSecret": "own"}}},
+        "observability": {"exporters": {"postgres": {"existingSecret": "own-monitor", "password": ""}}},
+    }
     before, after = (checksums(chart.render(environment("dev"), f"postgres.rotation={n}", own)) for n in (0, 1))
 
-    assert {name for name in before if after[name] != before[name]} == {"slipway-items", "slipway-auth"}
+    assert {name for name in before if after[name] != before[name]} == ROLLED
 
 
 def authorities(owner: Manifest) -> set[tuple[str, str]]:
@@ -158,7 +164,16 @@ def test_existing_secrets_are_used_and_none_is_made(chart: Chart) -> None:
         for v in container.get("env", [])
         if "valueFrom" in v
     }
-    assert used == {"own-postgres", "own-cache", "own-state", "own-items", "own-cursor", "own-auth", "own-keys"}
+    assert used == {
+        "own-postgres",
+        "own-cache",
+        "own-state",
+        "own-items",
+        "own-cursor",
+        "own-auth",
+        "own-keys",
+        "own-monitor",
+    }
     state = objects.one("StatefulSet", "slipway-state")["spec"]["template"]["spec"]
     assert [v["secret"]["secretName"] for v in state["volumes"] if "secret" in v] == ["own-state"]
 

@@ -219,7 +219,7 @@ def test_an_impossible_value_is_refused_with_its_place(chart: Chart, path: str, 
           "services.items.public": True}, "services.items.paths: /v1/items is already routed to auth"),
         ({"services.cache": {}}, "services.cache: the name cache is taken"),
         ({"services.items-migrate": {}}, "services.items-migrate: names that end in -migrate"),
-        ({"services.items.database.poolSize": 50}, "postgres.maxConnections is 300 and the release can need 338"),
+        ({"services.items.database.poolSize": 50}, "postgres.maxConnections is 300 and the release can need 341"),
         ({"postgres.port": 6432}, "postgres.port is 6432 and postgres.deploy is true"),
         ({"postgres.sslMode": "require"}, "postgres.sslMode is require and postgres.deploy is true"),
         ({"postgres.caSecret.name": "ca"}, "postgres.caSecret.name is set and postgres.deploy is true"),
@@ -287,7 +287,7 @@ def test_keys_of_another_namespace_may_come_without_tls(chart: Chart, host: str)
 def test_connections_are_counted_to_the_last_one(chart: Chart) -> None:
     items = 2 * 3 * (8 + 1) + 2  # its pools and their checks twice over, its migration
     auth = 2 * 1 * (8 + 1) + 2 + 3 * 2  # likewise, its two crons, and what it does once
-    needed = 4 + items + auth  # administrator and roles
+    needed = 4 + 3 + items + auth  # administrator and roles, the exporter
 
     chart.render(environment("dev"), f"postgres.maxConnections={needed}")
     with pytest.raises(Refused, match=f"is {needed - 1} and the release can need {needed} "):

@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +18,7 @@ import httpx2
 import yaml
 
 from grafana.prometheus import Prometheus, PrometheusError
+from tests.charts.processes import FILES, own, run
 from tests.support.databases import execute
 from tests.support.processes import ROOT, Process, service_process
 from tests.support.prometheus import prometheus_program
@@ -135,9 +137,9 @@ def _run(service: str, env: Mapping[str, str], *words: str) -> None:
 
 
 def _exporters(stack: ExitStack, folder: Path, postgres: str, redis: Mapping[str, str]) -> list[Target]:
-    """Postgres' and both Redis' exporters, as Debian packs them."""
+    """Postgres' and both Redis' exporters, as Debian packs them; Postgres' by the login that the chart makes for it."""
     port = free_port()
-    source = {"DATA_SOURCE_NAME": f"{postgres}?sslmode=disable"}
+    source = {"DATA_SOURCE_NAME": f"{_watching(postgres)}?sslmode=disable"}
     words = [program("prometheus-postgres-exporter"), f"--web.listen-address=127.0.0.1:{port}"]
     stack.enter_context(_process(words, folder / "postgres-exporter.log", source))
     targets: list[Target] = [("postgres", "postgres-0", f"127.0.0.1:{port}")]
@@ -147,6 +149,20 @@ def _exporters(stack: ExitStack, folder: Path, postgres: str, redis: Mapping[str
         stack.enter_context(_process(words, folder / f"{name}-exporter.log"))
         targets.append((name, f"{name}-0", f"127.0.0.1:{port}"))
     return targets
+
+
+def _watching(postgres: str) -> str:
+    """The URL of that login, made by the script of the roles Job. Raises RuntimeError with what it printed."""
+    with tempfile.TemporaryDirectory(prefix="slipway-roles-") as name:
+        (Path(name) / "monitor-password").write_text("nobody-asks-here")
+        env = {
+            "ADMIN_URL": postgres, "SERVICES": "", "SLOT": "a", "SECRETS_DIR": str(own(Path(name))), "BUNDLED": "1",
+            "MONITOR": "1", "DEADLINE_SECONDS": "30", "QUIET_SECONDS": "1",
+        }  # fmt: skip
+        done = run(FILES / "roles" / "reconcile.sh", env)
+    if done.returncode:
+        raise RuntimeError(f"no login for whoever watches: {done.stdout}{done.stderr}")
+    return postgres.replace("postgres@", "monitor@")
 
 
 @contextmanager

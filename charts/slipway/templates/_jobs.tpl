@@ -79,6 +79,11 @@ template:
 {{- $sources = append $sources (dict "secret" (dict "name" $secret "items" $items)) -}}
 {{- $_ := set $passwords $name (get $secrets $secret) -}}
 {{- end -}}
+{{- if include "slipway.monitorWanted" . -}}
+{{- $secret := include "slipway.monitorSecret" . -}}
+{{- $sources = append $sources (dict "secret" (dict "name" $secret "items" (list (dict "key" "password" "path" "monitor-password")))) -}}
+{{- $_ := set $passwords "monitor" (get $secrets $secret) -}}
+{{- end -}}
 {{- $container := include "slipway.rolesContainer" (dict "root" . "databases" (join " " $databases)) -}}
 {{- $volumes := list
       (dict "name" "tmp" "emptyDir" (dict "sizeLimit" "16Mi"))
@@ -108,6 +113,7 @@ env:
   - {name: SLOT, value: {{ include "slipway.loginSlot" .root }}}
   - {name: SECRETS_DIR, value: /secrets}
   - {name: BUNDLED, value: {{ ternary "1" "0" $postgres.deploy | quote }}}
+  - {name: MONITOR, value: {{ include "slipway.monitorWanted" .root | empty | ternary "0" "1" | quote }}}
   - {name: DEADLINE_SECONDS, value: {{ include "slipway.jobWaitSeconds" .root | quote }}}
   - {name: QUIET_SECONDS, value: "15"}
   {{- if $postgres.deploy }}

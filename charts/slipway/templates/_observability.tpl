@@ -1,7 +1,7 @@
 {{/* What watches the release: its parts, the rules with their windows, what Prometheus and Grafana read. */}}
 
 {{/*
-The parts that are on, as JSON by name: image, port, args, env, secrets (variable: store), resources, size of /data, and in
+The parts that are on, as JSON by name: image, port, args, env, secrets (variable: the Secret whose password it is), resources, size of /data, and in
 `calls` the components and ports that it asks. Takes the root.
 */}}
 {{- define "slipway.watchers" -}}
@@ -12,15 +12,15 @@ The parts that are on, as JSON by name: image, port, args, env, secrets (variabl
 {{- if $on.exporters.enabled -}}
 {{- if .Values.postgres.deploy -}}
 {{- $exporters = append $exporters (dict "name" "postgres-exporter" "port" 9187) -}}
-{{- $env := dict "DATA_SOURCE_URI" (printf "%s:5432/postgres?sslmode=disable" (include "slipway.postgresHost" .)) "DATA_SOURCE_USER" "postgres" -}}
-{{- $_ := set $parts "postgres-exporter" (merge (dict "port" 9187 "args" (list "--web.listen-address=:9187") "env" $env "secrets" (dict "DATA_SOURCE_PASS" "postgres") "calls" (dict "postgres" 5432) "ready" "/" "size" "") $on.exporters.postgres) -}}
+{{- $env := dict "DATA_SOURCE_URI" (printf "%s:5432/postgres?sslmode=disable" (include "slipway.postgresHost" .)) "DATA_SOURCE_USER" "monitor" -}}
+{{- $_ := set $parts "postgres-exporter" (merge (dict "port" 9187 "args" (list "--web.listen-address=:9187") "env" $env "secrets" (dict "DATA_SOURCE_PASS" (include "slipway.monitorSecret" .)) "calls" (dict "postgres" 5432) "ready" "/" "size" "") $on.exporters.postgres) -}}
 {{- end -}}
 {{- range $store := list "cache" "state" -}}
 {{- if (get $root.Values $store).deploy -}}
 {{- $name := printf "%s-exporter" $store -}}
 {{- $exporters = append $exporters (dict "name" $name "port" 9121) -}}
 {{- $env := dict "REDIS_ADDR" (printf "redis://%s-%s:6379" $root.Release.Name $store) -}}
-{{- $_ := set $parts $name (merge (dict "port" 9121 "args" (list "-web.listen-address=:9121") "env" $env "secrets" (dict "REDIS_PASSWORD" $store) "calls" (dict $store 6379) "ready" "/" "size" "") $on.exporters.redis) -}}
+{{- $_ := set $parts $name (merge (dict "port" 9121 "args" (list "-web.listen-address=:9121") "env" $env "secrets" (dict "REDIS_PASSWORD" (include "slipway.storeSecret" (dict "root" $root "name" $store))) "calls" (dict $store 6379) "ready" "/" "size" "") $on.exporters.redis) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -116,6 +116,9 @@ dashboards.yaml: |
 {{/* Parts that need one another. Takes the root. */}}
 {{- define "slipway.validateObservability" -}}
 {{- $on := .Values.observability -}}
+{{- if and $on.exporters.postgres.password $on.exporters.postgres.existingSecret -}}
+{{- fail "observability.exporters.postgres.password and observability.exporters.postgres.existingSecret exclude each other." -}}
+{{- end -}}
 {{- if and $on.grafana.enabled (not $on.bundled) -}}
 {{- fail "observability.grafana.enabled is true and observability.bundled is false: this Grafana shows the release's own Prometheus; for another one set observability.dashboards." -}}
 {{- end -}}

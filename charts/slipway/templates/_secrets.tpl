@@ -34,6 +34,12 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- $_ := set $secrets $name (dict "password" (include "slipway.secretValue" (dict "root" $root "secret" $name "key" "password" "given" .adminPassword "setting" "postgres.adminPassword"))) -}}
 {{- end -}}
 {{- end -}}
+{{- $monitor := .Values.observability.exporters.postgres -}}
+{{- if and (include "slipway.monitorWanted" .) (not $monitor.existingSecret) -}}
+{{- $name := include "slipway.monitorSecret" . -}}
+{{- $rotation := int .Values.postgres.rotation | toString -}}
+{{- $_ := set $secrets $name (dict "rotation" $rotation "password" (include "slipway.secretValue" (dict "root" . "secret" $name "key" "password" "given" $monitor.password "setting" "observability.exporters.postgres.password" "rotation" $rotation))) -}}
+{{- end -}}
 {{- range $store := list "cache" "state" -}}
 {{- $values := get $root.Values $store -}}
 {{- $name := include "slipway.fullname" (dict "root" $root "name" $store) -}}
@@ -103,6 +109,11 @@ two passwords, as checksums of pods and the Secrets themselves would then tell d
 {{- define "slipway.storeSecret" -}}
 {{- $values := get .root.Values .name -}}
 {{ $values.existingSecret | default (include "slipway.fullname" .) }}
+{{- end }}
+
+{{/* The Secret with the password of the login that watches Postgres. Takes the root. */}}
+{{- define "slipway.monitorSecret" -}}
+{{ .Values.observability.exporters.postgres.existingSecret | default (printf "%s-postgres-exporter" .Release.Name) }}
 {{- end }}
 
 {{/* The Secret with the password of the mail server. Takes the root. */}}

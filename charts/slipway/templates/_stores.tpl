@@ -27,6 +27,8 @@ reconcile.sh: |
   {{- .Files.Get "files/roles/reconcile.sh" | nindent 2 }}
 service.sql: |
   {{- .Files.Get "files/roles/service.sql" | nindent 2 }}
+monitor.sql: |
+  {{- .Files.Get "files/roles/monitor.sql" | nindent 2 }}
 {{- end }}
 
 {{/* (dict "root" $ "name" "cache") */}}
@@ -53,9 +55,14 @@ redis.conf: |
 {{ toJson $users }}
 {{- end }}
 
-{{/* Not empty when there are databases to make: some service uses Postgres. Takes the root. */}}
+{{/* Not empty when the chart's own Postgres is watched, by a login of its own. Takes the root. */}}
+{{- define "slipway.monitorWanted" -}}
+{{- if and .Values.postgres.deploy .Values.observability.exporters.enabled }}true{{ end -}}
+{{- end }}
+
+{{/* Not empty when there are databases to make, as some service uses Postgres, or a login. Takes the root. */}}
 {{- define "slipway.rolesWanted" -}}
-{{- if include "slipway.usersOf" (dict "root" . "name" "postgres") | fromJsonArray }}true{{ end -}}
+{{- if or (include "slipway.monitorWanted" .) (include "slipway.usersOf" (dict "root" . "name" "postgres") | fromJsonArray) }}true{{ end -}}
 {{- end }}
 
 {{/* Not empty when the release makes them itself, as an administrator. Takes the root. */}}

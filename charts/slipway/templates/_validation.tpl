@@ -238,6 +238,10 @@ rolls, pods that drain still hold the connections that their successors open. Ta
 {{- $root := . -}}
 {{- $total := 4 -}}
 {{- $terms := list "3 kept for the administrator" "1 of the roles Job" -}}
+{{- if include "slipway.monitorWanted" . -}}
+{{- $total = add $total 3 -}}
+{{- $terms = append $terms "3 of the exporter" -}}
+{{- end -}}
 {{- range $name := include "slipway.usersOf" (dict "root" . "name" "postgres") | fromJsonArray -}}
 {{- $scope := dict "root" $root "name" $name -}}
 {{- $service := include "slipway.service" $scope | fromJson -}}

@@ -3,12 +3,13 @@
 #   SERVICES          names of databases, separated by spaces
 #   SLOT              which login of each pair is in use: a or b
 #   SECRETS_DIR       <service>/app-password and <service>/owner-password
+#   MONITOR           1: a login for whoever watches the release's own server, SECRETS_DIR/monitor-password; 0: none
 #   BUNDLED           1: the server is the release's own, so that nobody else needs its other databases
 #   DEADLINE_SECONDS  for the server to answer, and for old sessions to end
 #   QUIET_SECONDS     a login is out of use when it has had no session for so long
 # and ADMIN_URL, or PGHOST, PGUSER and PGPASSWORD.
 set -eu
-: "${SERVICES?}" "${SLOT:?}" "${SECRETS_DIR:?}" "${BUNDLED:?}" "${DEADLINE_SECONDS:?}" "${QUIET_SECONDS:?}"
+: "${SERVICES?}" "${SLOT:?}" "${SECRETS_DIR:?}" "${BUNDLED:?}" "${MONITOR:?}" "${DEADLINE_SECONDS:?}" "${QUIET_SECONDS:?}"
 export PGCONNECT_TIMEOUT=5 PGAPPNAME=slipway-roles
 here=$(dirname "$0")
 deadline=$(($(date +%s) + DEADLINE_SECONDS))
@@ -57,13 +58,14 @@ retire() {
 case $SLOT in a) other=b ;; b) other=a ;; *) echo "SLOT is a or b, not $SLOT." >&2; exit 2 ;; esac
 
 # psql would take a file that it cannot read for an empty password
-for SERVICE in $SERVICES; do
-    for role in app owner; do
-        if ! [ -s "$SECRETS_DIR/$SERVICE/$role-password" ] || ! [ -r "$SECRETS_DIR/$SERVICE/$role-password" ]; then
-            echo "$SECRETS_DIR/$SERVICE/$role-password is empty or cannot be read." >&2
-            exit 1
-        fi
-    done
+files=''
+for SERVICE in $SERVICES; do files="$files $SERVICE/app-password $SERVICE/owner-password"; done
+if [ "$MONITOR" = 1 ]; then files="$files monitor-password"; fi
+for file in $files; do
+    if ! [ -s "$SECRETS_DIR/$file" ] || ! [ -r "$SECRETS_DIR/$file" ]; then
+        echo "$SECRETS_DIR/$file is empty or cannot be read." >&2
+        exit 1
+    fi
 done
 wait_for_server
 for SERVICE in $SERVICES; do
@@ -71,6 +73,14 @@ for SERVICE in $SERVICES; do
     sql -v service="$SERVICE" -v slot="$SLOT" -v bundled="$BUNDLED" -f "$here/service.sql"
     echo "$SERVICE: database, roles and logins of slot $SLOT are in place"
 done
+# a role of this name on a server of somebody else's is somebody else's
+if [ "$BUNDLED$MONITOR" = 11 ]; then
+    sql -f "$here/monitor.sql"
+    echo "monitor: the login of whoever watches is in place"
+elif [ "$BUNDLED" = 1 ]; then
+    echo "SELECT 'ALTER ROLE monitor NOLOGIN PASSWORD NULL' FROM pg_roles WHERE rolname = 'monitor' \\gexec" | sql
+fi
+[ -n "$SERVICES" ] || exit 0
 old=''
 for SERVICE in $SERVICES; do
     old="$old${old:+, }'${SERVICE}_app_$other', '${SERVICE}_owner_$other'"
