@@ -1,23 +1,23 @@
 """Every SQL statement about items."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, false, func, literal, tuple_
+import sqlalchemy
+from sqlalchemy import ColumnElement, Select, Table, Uuid, bindparam, false, func, literal, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
 
 from services.items.cursor import Position
 from services.items.etags import Preconditions
 from services.items.exceptions import ItemChangedError, ItemNotFoundError, KeyInUseError, KeyReusedError
 from services.items.idempotency import LIFETIME, Answer, Once
 from services.items.models import Item, KeptAnswer
-from services.items.schemas import ItemList
+from services.items.schemas import ItemList, ItemRead
 
 FORGOTTEN_AT_ONCE = 10  # answers whose time is over, for each one that is kept: there are never more than of a day
 LAST_CHARACTER = 0x10FFFF
@@ -38,6 +38,13 @@ ORDERS = {
     "price_minor": Order(col(Item.price_minor), int),
 }
 
+# made once, for building a statement costs as much as running it; of the table, not of the class, see `_rows`
+ITEMS: Table = Item.__table__  # type: ignore[attr-defined]
+ROWS = sqlalchemy.select(ITEMS)
+GET = ROWS.where(ITEMS.c.id == bindparam("item_id"))
+GET_OWN = GET.where(ITEMS.c.owner == bindparam("whose"))
+ADD = insert(ITEMS).returning(*ITEMS.c)
+
 
 class ItemRepository:
     """Items in one session. `owner` limits each method to one person's items; None reaches everybody's."""
@@ -53,18 +60,17 @@ class ItemRepository:
         """End the transaction without a commit: its connection goes back into the pool."""
         await self._session.close()
 
-    async def add(self, item: Item) -> Item:
+    async def add(self, item_id: UUID, owner: str, values: Mapping[str, Any]) -> ItemRead:
         """Insert; the returned item has the times that the database gave it."""
-        self._session.add(item)
-        await self._session.flush()
-        return item
+        [added] = await self._rows(ADD, {"id": item_id, "owner": owner, **values})
+        return added
 
-    async def get(self, item_id: UUID, owner: str | None) -> Item:
+    async def get(self, item_id: UUID, owner: str | None) -> ItemRead:
         """Read one item; raises ItemNotFoundError."""
-        found = (await self._session.exec(select(Item).where(*_reach(item_id, owner)))).one_or_none()
-        if found is None:
+        found = await self._rows(GET if owner is None else GET_OWN, {"item_id": item_id, "whose": owner})
+        if not found:
             raise ItemNotFoundError(item_id)
-        return found
+        return found[0]
 
     async def update(
         self, item_id: UUID, owner: str | None, values: Mapping[str, Any], conditions: Preconditions
@@ -90,9 +96,9 @@ class ItemRepository:
         if (await self._session.exec(statement)).one_or_none() is None:
             raise await self._refusal(item_id, owner)
 
-    async def list(self, query: ItemList, owner: str | None, after: Position | None) -> list[Item]:
+    async def list(self, query: ItemList, owner: str | None, after: Position | None) -> Sequence[ItemRead]:
         """Read one page and, when there are more, the first item of the next."""
-        return list((await self._session.exec(list_statement(query, owner, after))).all())
+        return await self._rows(list_statement(query, owner, after))
 
     async def kept(self, once: Once) -> Answer | None:
         """The answer to a key, if it has one. Until the transaction ends nobody else has this key.
@@ -131,17 +137,22 @@ class ItemRepository:
         )
         await self._session.exec(delete(KeptAnswer).where(col(KeptAnswer.id).in_(oldest)))
 
+    async def _rows(self, statement: Any, values: Mapping[str, Any] | None = None) -> Sequence[ItemRead]:
+        """Items straight from their rows: to make objects of the session's first costs more than to read them."""
+        found: Any = await self._session.exec(statement, params=values)
+        return [ItemRead.model_validate(dict(row)) for row in found.mappings()]
+
     async def _refusal(self, item_id: UUID, owner: str | None) -> Exception:
         statement = select(Item.version).where(*_reach(item_id, owner))
         exists = (await self._session.exec(statement)).one_or_none() is not None
         return ItemChangedError() if exists else ItemNotFoundError(item_id)
 
 
-def list_statement(query: ItemList, owner: str | None, after: Position | None) -> SelectOfScalar[Item]:
+def list_statement(query: ItemList, owner: str | None, after: Position | None) -> Select[Any]:
     """Select a page by keyset and one item more; each order and each filter has its index."""
     order, backwards = ORDERS[query.sort.lstrip("-")], query.sort.startswith("-")
     key = (order.column, col(Item.id))
-    statement = select(Item).where(*_filters(query, owner)).limit(query.limit + 1)
+    statement = ROWS.where(*_filters(query, owner)).limit(query.limit + 1)
     if after is not None:
         # compared as a row: items with the same value go on by their id
         place = tuple_(literal(order.read(after.value), order.column.type), literal(after.id, Uuid()))
@@ -149,7 +160,7 @@ def list_statement(query: ItemList, owner: str | None, after: Position | None) -
     return statement.order_by(*(part.desc() if backwards else part for part in key))
 
 
-def position(item: Item, query: ItemList) -> Position:
+def position(item: ItemRead, query: ItemList) -> Position:
     """Where a page that ends with this item ends."""
     return Position(getattr(item, query.sort.lstrip("-")), item.id)
 

@@ -16,7 +16,6 @@ from services.items.cursor import CursorSigner
 from services.items.etags import Preconditions
 from services.items.exceptions import ItemNotFoundError
 from services.items.idempotency import Answer, Once
-from services.items.models import Item
 from services.items.repository import ItemRepository, position
 from services.items.schemas import ItemList, ItemPage, ItemPatch, ItemRead, ItemWrite
 
@@ -45,9 +44,9 @@ class ItemService:
 
     async def create(self, body: ItemWrite) -> ItemRead:
         """Add an item of the caller's. Nothing is cached under its id yet: there is nothing to forget."""
-        item = await self._items.add(Item(id=uuid7(), owner=self._subject, **body.model_dump()))
+        item = await self._items.add(uuid7(), self._subject, body.model_dump())
         await self._items.commit()
-        return ItemRead.model_validate(item)
+        return item
 
     async def create_once(self, body: ItemWrite, once: Once, answer: Callable[[ItemRead], Answer]) -> Answer:
         """Add an item unless its key has been answered; item and answer are committed together.
@@ -57,8 +56,7 @@ class ItemService:
         kept = await self._items.kept(once)
         if kept is not None:
             return kept
-        item = await self._items.add(Item(id=uuid7(), owner=self._subject, **body.model_dump()))
-        made = answer(ItemRead.model_validate(item))
+        made = answer(await self._items.add(uuid7(), self._subject, body.model_dump()))
         await self._items.keep(once, made)
         await self._items.commit()
         return made
@@ -110,14 +108,14 @@ class ItemService:
         rows = await self._items.list(query, self._owner, after)
         page, more = rows[: query.limit], rows[query.limit :]
         return ItemPage(
-            items=[ItemRead.model_validate(row) for row in page],
+            items=[*page],
             next_cursor=self._cursors.sign(position(page[-1], query), listing) if more else None,
         )
 
     async def _read(self, item_id: UUID) -> ItemRead:
         """Ask the database; the connection is back in the pool before anybody waits for Redis."""
         try:
-            return ItemRead.model_validate(await self._items.get(item_id, self._owner))
+            return await self._items.get(item_id, self._owner)
         finally:
             await self._items.release()
 

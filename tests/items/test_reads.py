@@ -1,14 +1,18 @@
 """A read from the cache is the one from the database, to the byte, without a session; a refused one leaves no trace."""
 
+import asyncio
 import uuid
 
 import httpx2
 import pytest
 
 from services.items import dependencies
+from services.items.main import create_app
 from services.items.models import OWNER_MAX
-from tests.items.conftest import Caller, MakeCaller
+from tests.items.conftest import Caller, MakeCaller, MakeSettings, caller_of
 from tests.items.test_owners import counted_statements
+from tests.support.clients import app_client, until_ready
+from tests.support.tokens import Issuer
 
 TOLD_EACH_TIME = {"x-request-id", "date"}
 
@@ -127,3 +131,18 @@ async def test_an_id_has_one_spelling_in_front_of_the_cache_too(alice: Caller, s
     await alice.get(item)
 
     assert (await alice.get(spelling % item)).status_code == 422
+
+
+async def test_who_is_to_refresh_a_stale_entry_asks_the_database(make_settings: MakeSettings, issuer: Issuer) -> None:
+    app = create_app(make_settings(cache_soft_lifetime_seconds=0.01))
+    async with app_client(app) as client:
+        await until_ready(app)
+        alice = caller_of(client, issuer)
+        item = (await alice.create())["id"]
+        await alice.get(item)
+        await asyncio.sleep(0.05)
+
+        with counted_statements() as statements:
+            answer = await alice.get(item)
+
+    assert (answer.status_code, len(statements)) == (200, 1)
