@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, Text, insert
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -42,6 +42,10 @@ class AuditEntry(SQLModel, table=True):
     sequence: int | None = Field(default=None, sa_type=BigInteger)
     previous_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
     hash: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+# of the table, not of the class: no object is kept, and nothing is read back
+INSERT = insert(AuditEntry.__table__)  # type: ignore[attr-defined]
 
 
 class AuditCheckpoint(SQLModel, table=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import ClientMixin  # type: ignore[import-untyped]
@@ -15,8 +16,10 @@ LOOPBACK = ("127.0.0.1", "::1")
 class RegisteredClient(ClientMixin):  # type: ignore[misc]
     """What the client's row allows."""
 
-    def __init__(self, row: Client) -> None:
+    def __init__(self, row: Client, locked_at: datetime | None = None) -> None:
+        """Take the row and, if it is locked, Postgres' time after that."""
         self.row = row
+        self.locked_at = locked_at
         self.client_id = row.id
 
     def __repr__(self) -> str:

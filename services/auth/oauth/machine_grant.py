@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants  # type: ignore[import-untyped]
+from authlib.oauth2.rfc6749 import InvalidScopeError, grants  # type: ignore[import-untyped]
 
 from services.auth.audit.events import Event
 from services.auth.oauth.requests import OAuthRequest
@@ -26,15 +26,14 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
 
     def generate_token(self, scope: str | None, **_: Any) -> dict[str, Any]:
         """An access token of the client's own."""
-        client, repository = self.request.client, self.server.repository
-        if repository.lock_client(client.client_id) is None:
-            raise InvalidGrantError("The client is disabled")
+        client = self.request.client
+        if client.locked_at is None:
+            raise RuntimeError("a client's own tokens are made under its lock")
         allowed = client.get_allowed_scope(scope)
         if allowed is None:
             raise InvalidScopeError("The client has no scopes of its own")
-        now = repository.now()
         token = self.server.tokens.access(
-            now, subject=client.client_id, client_id=client.client_id, scopes=allowed.split()
+            client.locked_at, subject=client.client_id, client_id=client.client_id, scopes=allowed.split()
         )
         self.server.record(
             Event.TOKEN_ISSUED,

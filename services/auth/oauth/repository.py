@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import exists, func
+from sqlalchemy import bindparam, exists, func
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -39,6 +40,15 @@ async def in_transaction(session: AsyncSession, work: Callable[["OAuthRepository
     return result
 
 
+# made once: to build a statement costs as much as to run it
+_ACTIVE = select(Client).where(Client.id == bindparam("client_id"), col(Client.disabled_at).is_(None))
+_LOCKED = _ACTIVE.with_for_update(read=True)
+# the time is that after the lock: the rows of a WITH that locks are there before the outer SELECT computes anything
+_LOCKED_CLIENT = aliased(Client, _LOCKED.cte("locked"))
+_LOCKED_NOW = select(_LOCKED_CLIENT, func.clock_timestamp())
+_NOW = select(func.clock_timestamp())
+
+
 class OAuthRepository:
     """Statements of one transaction."""
 
@@ -58,22 +68,28 @@ class OAuthRepository:
 
     def now(self) -> datetime:
         """The time by Postgres' clock, at this moment: never before that of a revocation already committed."""
-        now: datetime = self.session.exec(select(func.clock_timestamp())).one()
+        now: datetime = self.session.exec(_NOW).one()
         return now
 
     # clients and people
 
     def client(self, client_id: str) -> Client | None:
         """A client that is not disabled."""
-        if len(client_id) > ID_MAX or not client_id.isprintable():
+        if not _may_be_client(client_id):
             return None
-        statement = select(Client).where(Client.id == client_id, col(Client.disabled_at).is_(None))
-        return self.session.exec(statement).first()
+        return self.session.exec(_ACTIVE, params={"client_id": client_id}).first()
 
     def lock_client(self, client_id: str) -> Client | None:
         """Likewise, and nobody disables it before this transaction ends."""
-        statement = select(Client).where(Client.id == client_id, col(Client.disabled_at).is_(None))
-        return self._fresh(Client, statement.with_for_update(read=True))
+        return self._fresh(Client, _LOCKED, client_id=client_id)
+
+    def lock_client_now(self, client_id: str) -> tuple[Client, datetime] | None:
+        """Likewise, with the time by Postgres' clock once it is locked."""
+        if not _may_be_client(client_id):
+            return None
+        options = {"populate_existing": True}
+        row = self.session.execute(_LOCKED_NOW, {"client_id": client_id}, execution_options=options).first()
+        return None if row is None else (row[0], row[1])
 
     def lock_user(self, user_id: UUID) -> User | None:
         """A user who is not disabled, and nobody disables them before this transaction ends."""
@@ -218,7 +234,12 @@ class OAuthRepository:
             facts.append(exists().where(col(Grant.id) == token.grant_id, col(Grant.revoked_at).is_(None)))
         return bool(self.session.exec(select(1).where(*facts)).first())
 
-    def _fresh(self, _: type[Row], statement: Any) -> Row | None:
+    def _fresh(self, _: type[Row], statement: Any, **values: object) -> Row | None:
         """The one row, read anew whatever the session knows of it: others may have changed it before the lock."""
-        row: Row | None = self.session.scalars(statement.execution_options(populate_existing=True)).first()
+        options = {"populate_existing": True}
+        row: Row | None = self.session.scalars(statement, values, execution_options=options).first()
         return row
+
+
+def _may_be_client(client_id: str) -> bool:
+    return len(client_id) <= ID_MAX and client_id.isprintable()

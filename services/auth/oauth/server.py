@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped]
 from authlib.oauth2.rfc6749.util import extract_basic_authorization  # type: ignore[import-untyped]
 
 from services.auth.audit.events import Event
-from services.auth.audit.record import Origin, record
+from services.auth.audit.record import Origin, record_now
 from services.auth.oauth.client import RegisteredClient
 from services.auth.oauth.repository import OAuthRepository
 from services.auth.oauth.requests import OAuthRequest
@@ -66,9 +66,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         self.tokens = tokens
         self.settings = settings
         self.origin = origin
+        self.locks_client = False  # where tokens stand on the client alone, it is read and locked in one
 
     def query_client(self, client_id: str) -> RegisteredClient | None:
         """A client that is not disabled."""
+        if self.locks_client:
+            found = self.repository.lock_client_now(client_id)
+            return None if found is None else RegisteredClient(*found)
         row = self.repository.client(client_id)
         return None if row is None else RegisteredClient(row)
 
@@ -96,7 +100,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 
     def record(self, event: Event, **facts: Any) -> None:
         """Add to the audit log."""
-        record(self.repository.session, event, self.origin, **facts)
+        record_now(self.repository.session, event, self.origin, **facts)
 
     def save_token(self, token: dict[str, Any], request: OAuthRequest) -> None:
         """Nothing: grants save their refresh tokens where they make them, access tokens are not kept."""

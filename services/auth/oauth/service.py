@@ -57,6 +57,7 @@ class OAuthService:
             server.register_grant(CodeGrant, [S256(), IdTokens(self._tokens)])
             server.register_grant(RefreshGrant, [IdTokens(self._tokens)])
             server.register_grant(MachineGrant)
+            server.locks_client = request.parameters.get("grant_type") == MachineGrant.GRANT_TYPE
             answer: Answer = server.create_token_response(request)
             return answer
 

@@ -33,14 +33,17 @@ async def watcher(migrated_url: str) -> AsyncGenerator[asyncpg.Connection]:
         await connection.close()
 
 
-Meanwhile = Callable[[str, Awaitable[httpx2.Response]], Awaitable[httpx2.Response]]
+Meanwhile = Callable[..., Awaitable[httpx2.Response]]
 
 
 @pytest.fixture
 def meanwhile(other: asyncpg.Connection, watcher: asyncpg.Connection) -> Meanwhile:
-    """Asks while an administrator's transaction is open, and commits that once somebody waits or has answered."""
+    """Asks while an administrator's transaction is open, and commits that once somebody waits or has answered.
 
-    async def ask(statements: str, request: Awaitable[httpx2.Response]) -> httpx2.Response:
+    What it does `then` is before the commit, while the other waits.
+    """
+
+    async def ask(statements: str, request: Awaitable[httpx2.Response], then: str = "") -> httpx2.Response:
         transaction = other.transaction()
         await transaction.start()
         await other.execute(statements)
@@ -48,6 +51,8 @@ def meanwhile(other: asyncpg.Connection, watcher: asyncpg.Connection) -> Meanwhi
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not asking.done() and not await watcher.fetchval(WAITING):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
+        if then:
+            await other.execute(then)
         await transaction.commit()
         return await asking
 
@@ -83,7 +88,20 @@ async def test_no_machine_gets_a_token_past_its_being_disabled(flow: Flow, meanw
     form = {"grant_type": "client_credentials", **machine.authentication()}
     answer = await meanwhile(TAKEN[1].format(client=machine.id), flow.http.post(TOKEN, data=form))
 
-    assert error_of(answer) == (400, "invalid_grant")
+    assert error_of(answer) == (401, "invalid_client")
+
+
+async def test_a_machines_token_is_dated_after_the_wait_for_its_client(flow: Flow, meanwhile: Meanwhile) -> None:
+    machine = flow.parties.app(grants=["client_credentials"])
+    form = {"grant_type": "client_credentials", **machine.authentication()}
+    lock = f"SELECT 1 FROM clients WHERE id = '{machine.id}' FOR UPDATE"
+    revoke = f"INSERT INTO revocations (kind, target) VALUES ('client', '{machine.id}')"
+
+    answer = await meanwhile(lock, flow.http.post(TOKEN, data=form), then=revoke)
+
+    token = answer.json()["access_token"]
+    asked = await flow.http.post("/oauth2/introspect", data={"token": token, **flow.client.authentication()})
+    assert asked.json()["active"]  # it was made after the revocation
 
 
 async def test_no_token_holds_a_role_that_was_being_taken_away(flow: Flow, meanwhile: Meanwhile) -> None:
