@@ -83,8 +83,14 @@ class KeyRing(Collector):
             raise UnavailableError("The keys are not read yet")
         return {"keys": [public_jwk(key) for key in self._copy.keys.values()]}
 
+    def key(self, kid: str) -> RSAKey | None:
+        """The published key with this id, or None. Raises UnavailableError before the first were read."""
+        if not self._copy.keys:
+            raise UnavailableError("The keys are not read yet")
+        return self._copy.keys.get(kid)
+
     async def get(self, kid: str) -> RSAKey | None:
-        """The key with this id, or None. Raises KeysAwayError before the first were read."""
+        """Likewise, for a verifier of tokens. Raises KeysAwayError before the first were read."""
         if not self._copy.keys:
             raise KeysAwayError
         return self._copy.keys.get(kid)

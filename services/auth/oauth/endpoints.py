@@ -56,7 +56,7 @@ class _Finding:
         """An access token or a refresh token: they cannot be taken for each other."""
         repository = self.server.repository
         if "." in token:
-            claims = self.server.tokens.read_access(token, repository.now())
+            claims = self.server.tokens.read_access(token)
             return None if claims is None else FoundAccessToken(claims)
         row = repository.refresh_token(digest(token))
         grant = None if row is None else repository.grant(row.grant_id)

@@ -6,10 +6,11 @@ the same order, so that nobody waits in a circle.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, func
+from sqlalchemy import DateTime, Text, Uuid, bindparam, cast, exists, func, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, or_, select, update
@@ -205,34 +206,12 @@ class OAuthRepository:
         self.session.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(token_id, 0))))
 
     def is_live(self, token: TokenFacts) -> bool:
-        """Whether nothing that the token stands on was revoked or disabled."""
-        targets: list[tuple[str, object, bool]] = [
-            ("client", token.client_id, True),
-            ("user", token.user_id, True),
-            ("session", token.session_id, False),
-            ("grant", token.grant_id, False),
-            ("token", token.token_id, False),
-        ]
-        revoked = or_(
-            *(
-                (col(Revocation.kind) == kind)
-                & (col(Revocation.target) == str(target))
-                & ((col(Revocation.at) >= token.issued_at) if until else True)
-                for kind, target, until in targets
-                if target is not None
-            )
-        )
-        facts = [
-            ~exists().where(revoked),
-            exists().where(col(Client.id) == token.client_id, col(Client.disabled_at).is_(None)),
-        ]
-        if token.user_id is not None:
-            facts.append(exists().where(col(User.id) == token.user_id, col(User.disabled_at).is_(None)))
-        if token.session_id is not None:
-            facts.append(exists().where(col(UserSession.id) == token.session_id, col(UserSession.ended_at).is_(None)))
-        if token.grant_id is not None:
-            facts.append(exists().where(col(Grant.id) == token.grant_id, col(Grant.revoked_at).is_(None)))
-        return bool(self.session.exec(select(1).where(*facts)).first())
+        """Whether a token's time is not over, and nothing that it stands on was revoked or disabled."""
+        stands_on = {"user_id": token.user_id, "session_id": token.session_id, "grant_id": token.grant_id}
+        known = {name: value for name, value in stands_on.items() if value is not None}
+        always = {"client_id": token.client_id, "token_id": token.token_id}
+        times = {"issued_at": token.issued_at, "expires_at": token.expires_at}
+        return self.session.execute(_live(*known), {**always, **times, **known}).first() is not None
 
     def _fresh(self, _: type[Row], statement: Any, **values: object) -> Row | None:
         """The one row, read anew whatever the session knows of it: others may have changed it before the lock."""
@@ -243,3 +222,33 @@ class OAuthRepository:
 
 def _may_be_client(client_id: str) -> bool:
     return len(client_id) <= ID_MAX and client_id.isprintable()
+
+
+@cache
+def _live(*stands_on: str) -> Any:
+    """A row when a token is live, for tokens that stand on these; parameters are named as the fields of TokenFacts."""
+    client: Any = bindparam("client_id")
+    expires_at = bindparam("expires_at", type_=DateTime(timezone=True))
+    after = col(Revocation.at) >= bindparam("issued_at")
+    revoked = [_revoked("client", client) & after, _revoked("token", bindparam("token_id"))]
+    facts = [
+        expires_at > func.clock_timestamp(),
+        exists().where(col(Client.id) == client, col(Client.disabled_at).is_(None)),
+    ]
+    if "user_id" in stands_on:
+        user = bindparam("user_id", type_=Uuid())
+        revoked.append(_revoked("user", cast(user, Text)) & after)
+        facts.append(exists().where(col(User.id) == user, col(User.disabled_at).is_(None)))
+    if "session_id" in stands_on:
+        session = bindparam("session_id", type_=Uuid())
+        revoked.append(_revoked("session", cast(session, Text)))
+        facts.append(exists().where(col(UserSession.id) == session, col(UserSession.ended_at).is_(None)))
+    if "grant_id" in stands_on:
+        grant = bindparam("grant_id", type_=Uuid())
+        revoked.append(_revoked("grant", cast(grant, Text)))
+        facts.append(exists().where(col(Grant.id) == grant, col(Grant.revoked_at).is_(None)))
+    return select(literal(1)).where(*facts, ~exists().where(or_(*revoked)))
+
+
+def _revoked(kind: Kind, target: Any) -> Any:
+    return (col(Revocation.kind) == kind) & (col(Revocation.target) == target)

@@ -9,7 +9,7 @@ from services.common.exceptions import ForbiddenError, UnauthenticatedError
 
 def userinfo(repository: OAuthRepository, tokens: Tokens, access_token: str) -> dict[str, Any]:
     """The claims of the token's scopes. Raises UnauthenticatedError, ForbiddenError."""
-    claims = tokens.read_access(access_token, repository.now())
+    claims = tokens.read_access(access_token)
     facts = None if claims is None else TokenFacts.of(claims)
     if claims is None or facts is None or not repository.is_live(facts):
         raise UnauthenticatedError("The access token is not valid", challenge='Bearer error="invalid_token"')
