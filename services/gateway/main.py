@@ -74,7 +74,6 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             for url in {route.upstream for route in routes.all}
         }
         metrics.watch(upstreams.values())
-        streams = Streams(app.state.health, drain_seconds=settings.drain_seconds)
         in_flight = InFlight(max_requests=settings.max_requests_in_flight, max_streams=settings.max_streams)
         async with AsyncExitStack() as stack:
             remembering = partial(
@@ -92,6 +91,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             )
             documents = Documents(routes, upstreams, version=project_version(), issuer=settings.issuer)
             await stack.enter_async_context(fetched(documents, every_seconds=settings.documents_seconds))
+            streams = Streams(app.state.health, drain_seconds=settings.drain_seconds, is_revoked=verifier.is_revoked)
             await stack.enter_async_context(streams.watching())
             forwarder = Forwarder(
                 routes=routes,

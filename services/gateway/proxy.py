@@ -9,7 +9,7 @@ from services.common.deadline import CLIENT_GONE
 from services.common.exceptions import ServiceError, UnauthenticatedError
 from services.common.middleware import STARTS
 from services.common.problems import problem
-from services.common.tokens import TokenVerifier
+from services.common.tokens import Principal, TokenVerifier
 from services.gateway.client import Request, RequestBody
 from services.gateway.exceptions import (
     BadGatewayError,
@@ -126,6 +126,7 @@ class Forwarder:
             raise
         if refusal is not None:
             raise refusal
+        scope["state"]["principal"] = principal
 
 
 def _with_limits(send: Send, said: list[Header]) -> Send:
@@ -179,7 +180,8 @@ class Way:
                 return
             ticket: Ticket = scope["state"]["ticket"]
             ticket.become_stream()
-            with self._streams.registered(lambda: response.interrupt(StreamEndedError())):
+            principal: Principal | None = scope["state"]["principal"]
+            with self._streams.registered(lambda _: response.interrupt(StreamEndedError()), principal):
                 await _pass_on(exchange, headers, send)
         finally:
             exchange.close()

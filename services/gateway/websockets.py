@@ -13,11 +13,12 @@ from websockets.protocol import CLIENT, State
 from websockets.protocol import Protocol as WebSocketProtocol
 
 from services.common.tasks import end
+from services.common.tokens import Principal
 from services.gateway.client import Request, RequestBody, Response
 from services.gateway.exceptions import BrokenAnswerError, UpstreamError
 from services.gateway.headers import Header, downstream_headers, upstream_headers
 from services.gateway.routes import Route
-from services.gateway.streams import Streams
+from services.gateway.streams import Ending, Streams
 from services.gateway.upstreams import Upstream
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
@@ -25,6 +26,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
 PING_SECONDS = 20.0  # to the pod; an end without a word is noticed by its silence
 SERVICE_RESTART, BAD_GATEWAY, GOING_AWAY, NO_CODE, ABNORMAL = 1012, 1014, 1001, 1005, 1006
+POLICY = 1008
+ENDINGS = {Ending.DRAIN: (SERVICE_RESTART, "come back"), Ending.REVOKED: (POLICY, "the token is revoked")}
 
 log = structlog.get_logger()
 
@@ -56,7 +59,8 @@ class Tunnel:
                 raise BrokenAnswerError("chose a subprotocol that was not offered", begun=True)
             cookies = [header for header in response.headers if header[0] == b"set-cookie"]
             await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": cookies})
-            await Conversation(response, receive, send).until_its_end(self._streams)
+            principal = scope["state"]["principal"]
+            await Conversation(response, receive, send).until_its_end(self._streams, principal)
         finally:
             exchange.close()
 
@@ -88,11 +92,11 @@ class Conversation:
         self._protocol = WebSocketProtocol(CLIENT, state=State.OPEN, max_size=MAX_MESSAGE_BYTES)
         self._fragments: list[bytes] = []
         self._text = False
-        self._leaving = asyncio.Event()
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
-    async def until_its_end(self, streams: Streams) -> None:
-        """Return when either side has ended it, or this process drains."""
-        with streams.registered(self._leaving.set):
+    async def until_its_end(self, streams: Streams, principal: Principal | None) -> None:
+        """Return when either side has ended it, this process drains, or the token of `principal` is revoked."""
+        with streams.registered(self._end, principal):
             tasks = [
                 asyncio.create_task(part()) for part in (self._from_client, self._from_pod, self._ping, self._leave)
             ]
@@ -158,11 +162,15 @@ class Conversation:
             self._protocol.send_ping(b"")
             await self._flush()
 
+    def _end(self, why: Ending) -> None:
+        if not self._ending.done():
+            self._ending.set_result(why)
+
     async def _leave(self) -> None:
-        await self._leaving.wait()
+        why = await self._ending
         self._protocol.send_close(GOING_AWAY)
         await self._flush()
-        await self._close(SERVICE_RESTART, "come back")
+        await self._close(*ENDINGS[why])
 
     async def _close(self, code: int, reason: str) -> None:
         sendable = GOING_AWAY if code in {NO_CODE, ABNORMAL} else code
