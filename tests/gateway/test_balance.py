@@ -28,7 +28,9 @@ def pods_known(made: Cluster) -> float:
 async def test_requests_spread_evenly_a_new_pod_gets_its_share_and_one_that_leaves_gets_nothing(
     three: Cluster,
 ) -> None:
-    answers = await three.ask(3000)
+    # one at a time: how fast each pod is, on a machine with other work, has no say in it
+    answers = await three.ask(3000, connections=1)
+    print(f"3,000 over three pods: {answers}")
     assert answers.keys() == {A, B, C}
     assert all(850 <= count <= 1150 for count in answers.values()), answers
 

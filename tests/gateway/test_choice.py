@@ -8,7 +8,7 @@ import pytest
 from services.gateway.balancer import choose
 from services.gateway.client import REPLAY_BYTES, Request, RequestBody
 from services.gateway.exceptions import BrokenAnswerError, ConnectError, SlowAnswerError, UpstreamError
-from services.gateway.pods import FAILURES, LONGEST_EJECTION_SECONDS, Pod
+from services.gateway.pods import LONGEST_EJECTION_SECONDS, Pod
 from services.gateway.retries import FLOOR, RetryBudget
 from services.gateway.upstreams import may_retry
 
@@ -66,10 +66,10 @@ def test_a_refused_connection_ejects_at_once_and_broken_answers_when_there_are_s
     assert first.failed(0, refused=True)
     assert not first.is_usable(0.9)
 
-    for _ in range(FAILURES - 1):
+    for _ in range(2):
         assert not second.failed(0, refused=False)
     second.succeeded()
-    for _ in range(FAILURES - 1):
+    for _ in range(2):
         assert not second.failed(0, refused=False)
     assert second.is_usable(0)
     assert second.failed(0, refused=False)
@@ -141,7 +141,7 @@ def test_a_fifth_of_the_requests_of_ten_seconds_may_be_retries(requests: int) ->
     assert granted <= max(FLOOR, 0.2 * requests)
     assert granted >= min(requests, FLOOR, 0.2 * requests)
 
-    clock.now += 11
+    clock.now = int(clock.now) + 10  # not one second longer is anything remembered
     assert [budget.take() for _ in range(FLOOR + 1)] == [True] * FLOOR + [False]
 
 

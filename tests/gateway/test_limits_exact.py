@@ -2,12 +2,15 @@
 
 Time is that of Redis. What a limit lets through in a time is its burst and its rate times that time, and not one more.
 It lets through all of that, too, as long as more is offered and its bucket is never full in between.
+
+LIMIT_SECONDS says for how long, 3 unless the environment says more; the whole measure is 30.
 """
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,9 +21,10 @@ from services.common.redis import open_redis
 from tests.gateway.cluster import read_answer
 from tests.gateway.conftest import Pod
 from tests.support.processes import Process, service_process, wait_until_ready
+from tests.support.servers import redis_server
 from tests.support.tokens import ISSUER
 
-SECONDS = 3  # 30 for the long one
+SECONDS = float(os.environ.get("LIMIT_SECONDS", "3"))
 RATE, BURST, OFFERED = 100, 100, 3
 CONNECTIONS = 4  # to each gateway
 CLOCKS = (0, 5, -5, 86_400)  # seconds by which they are ahead
@@ -89,35 +93,90 @@ class Client:
             await asyncio.sleep(max(0, started + pause - asyncio.get_running_loop().time()))
 
 
-async def test_four_gateways_together_let_through_exactly_what_the_limit_says(
-    recorder: Pod, redis_url: str, redis: Redis, jwks: object, tmp_path: Path
-) -> None:
-    with gateways(recorder, redis_url, jwks.url, tmp_path) as started:  # type: ignore[attr-defined]
-        clients = [Client(process) for process in started for _ in range(CONNECTIONS)]
-        await asyncio.gather(*(client.open() for client in clients))
-        statuses: list[int] = []
-        end = asyncio.Event()
-
-        before_first = await now(redis)
-        statuses.append(await clients[0].ask())
-        after_first = await now(redis)
-        asking = asyncio.gather(*(client.keep_asking(statuses, end) for client in clients))
-        while await now(redis) < after_first + SECONDS:  # noqa: ASYNC110 - it is Redis' time
-            await asyncio.sleep(0.05)
-        # whoever is refused after this moment finds the bucket empty: all until then has been let through
-        until = await now(redis)
-        seen = len(statuses)
-        async with asyncio.timeout(20):
-            while statuses[seen + len(clients) :].count(429) < len(clients):  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.01)
+@asynccontextmanager
+async def offered(started: list[Process], statuses: list[int]) -> AsyncIterator[list[Client]]:
+    """Clients of all gateways that ask for as long as the block lasts, three times what the limit lets through."""
+    clients = [Client(process) for process in started for _ in range(CONNECTIONS)]
+    await asyncio.gather(*(client.open() for client in clients))
+    end = asyncio.Event()
+    asking = asyncio.gather(*(client.keep_asking(statuses, end) for client in clients))
+    try:
+        yield clients
+    finally:
         end.set()
         await asking
-        after_last = await now(redis)
         for client in clients:
             client.writer.close()
 
-    assert set(statuses) == {200, 429}
-    let_through = statuses.count(200)
+
+async def until_refused(statuses: list[int], clients: list[Client]) -> None:
+    """Whoever is refused after this moment finds the bucket empty: all until then has been let through."""
+    seen = len(statuses)
+    async with asyncio.timeout(20):
+        while statuses[seen + len(clients) :].count(429) < len(clients):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+
+
+async def wait_for(redis: Redis, moment: float) -> None:
+    while await now(redis) < moment:  # noqa: ASYNC110 - it is Redis' time
+        await asyncio.sleep(0.05)
+
+
+async def test_four_gateways_together_let_through_exactly_what_the_limit_says(
+    recorder: Pod, redis_url: str, redis: Redis, jwks: object, tmp_path: Path
+) -> None:
+    statuses: list[int] = []
+    with gateways(recorder, redis_url, jwks.url, tmp_path) as started:  # type: ignore[attr-defined]
+        before_first = await now(redis)
+        async with offered(started, statuses) as clients:
+            async with asyncio.timeout(10):
+                while not statuses:  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(0.01)
+            after_first = await now(redis)
+            await wait_for(redis, after_first + SECONDS)
+            until = await now(redis)
+            await until_refused(statuses, clients)
+        after_last = await now(redis)
+
+    let_through, most = statuses.count(200), BURST + RATE * (after_last - before_first)
+    print(f"{len(statuses)} offered in {after_last - before_first:.2f} s: {let_through} let through of {most:.1f}")
+    assert {200, 429} <= set(statuses) <= {200, 429, 503}
     assert let_through == len(recorder.heads)
-    assert let_through <= BURST + RATE * (after_last - before_first)
-    assert let_through >= 0.995 * (BURST + RATE * (until - after_first)) - 1
+    assert let_through <= most
+    # 503: on a machine so busy that Redis took half a second; what was spent on these is lost
+    assert let_through >= 0.995 * (BURST + RATE * (until - after_first)) - 1 - statuses.count(503)
+
+
+async def test_a_redis_restarted_meanwhile_lets_nothing_more_through(
+    recorder: Pod, jwks: object, tmp_path: Path
+) -> None:
+    """It remembers what was spent, by its append-only file; until it is back a route that is closed lets nobody in."""
+    statuses: list[int] = []
+    with (
+        redis_server("--appendonly", "yes") as server,
+        gateways(recorder, server.url, jwks.url, tmp_path) as started,  # type: ignore[attr-defined]
+    ):
+        async with open_redis(SecretStr(server.url), timeout_seconds=20) as redis:
+            began = await now(redis)
+            async with offered(started, statuses) as clients:
+                await wait_for(redis, began + SECONDS / 2)
+                await until_refused(statuses, clients)  # nothing is left in the bucket
+                let_through_before, went = statuses.count(200), await now(redis)
+                await asyncio.to_thread(server.stop)
+                await asyncio.to_thread(server.start)
+                async with asyncio.timeout(20):
+                    while statuses.count(200) <= let_through_before + len(clients):  # noqa: ASYNC110 - as above
+                        await asyncio.sleep(0.01)
+                back = await now(redis)
+                await wait_for(redis, back + SECONDS / 2)
+                until = await now(redis)
+                await until_refused(statuses, clients)
+            ended = await now(redis)
+
+    let_through, most = statuses.count(200), BURST + RATE * (ended - began)
+    print(f"away for {back - went:.2f} of {ended - began:.2f} s: {let_through} let through of {most:.1f}")
+    assert set(statuses) == {200, 429, 503}
+    assert let_through == len(recorder.heads)
+    assert let_through <= most
+    # while it is away the bucket fills to the burst at most; what was spent on answers that were lost is lost
+    assert let_through >= 0.995 * (BURST + RATE * (until - began - (back - went))) - len(clients)
