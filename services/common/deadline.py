@@ -17,6 +17,8 @@ from services.common.problems import problem
 HEADER = "x-request-timeout-ms"  # what is left, no time of day: the clocks of two machines differ
 NUMBER = re.compile("[0-9]{1,7}")
 LONGEST_MS = 3_600_000
+# a request that is done by then, as most are, has nobody listen for its client's end: a task costs more than a timer
+LISTEN_AFTER_SECONDS = 0.02
 CLIENT_GONE = 499  # nobody reads it; the name that others give to it, for logs and metrics
 NOTHING: Message = {"type": "http.request", "body": b"", "more_body": False}
 GONE: Message = {"type": "http.disconnect"}
@@ -47,7 +49,9 @@ class Deadline:
             request.answered()
             await send(message)
 
-        watching = asyncio.create_task(request.watch())
+        watching: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+        later = loop.call_later(LISTEN_AFTER_SECONDS, lambda: watching.append(loop.create_task(request.watch())))
         try:
             async with request.clock:
                 request.heard()
@@ -56,9 +60,11 @@ class Deadline:
             if request.is_answered or not request.clock.expired():
                 raise
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            later.cancel()
+            for task in watching:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
         if request.left.is_set() and request.clock.expired():
             log.info("client_left")
             await problem(scope, CLIENT_GONE)(scope, receive, send)

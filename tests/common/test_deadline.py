@@ -71,9 +71,22 @@ async def wait(request: Request) -> Response:
     raise AssertionError("nobody ended it")
 
 
+def listening() -> int:
+    """How many tasks wait for a client to leave."""
+    return sum("watch" in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+
+async def listeners(request: Request) -> Response:
+    """Those at the beginning, and once it has lasted."""
+    first = listening()
+    while "lasting" in request.query_params and not listening():  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.01)
+    return JSONResponse([first, listening()])
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    routes = [Route(f"/{each.__name__}", each, methods=["GET", "POST"]) for each in (stream, take, wait)]
+    routes = [Route(f"/{each.__name__}", each, methods=["GET", "POST"]) for each in (stream, take, wait, listeners)]
     async with app_client(Starlette(routes=routes, middleware=[Middleware(Deadline)])) as opened:
         yield opened
 
@@ -88,3 +101,9 @@ async def test_an_answer_that_has_begun_is_not_cut(client: httpx2.AsyncClient) -
 async def test_the_time_runs_from_the_end_of_the_body(client: httpx2.AsyncClient) -> None:
     assert (await client.post("/take", content=parts(), headers=SHORT)).json() == len(b"first second")
     assert (await client.post("/wait", content=parts(), headers=SHORT)).status_code == 504
+
+
+async def test_only_of_a_request_that_lasts_is_the_end_of_the_client_listened_for(client: httpx2.AsyncClient) -> None:
+    assert (await client.get("/listeners")).json() == [0, 0]
+    assert (await client.get("/listeners?lasting")).json() == [0, 1]
+    assert listening() == 0
