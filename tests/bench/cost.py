@@ -1,43 +1,139 @@
 """What one request costs, by layer, on the paths that are asked most; and what each thing costs that can be off."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from unittest.mock import patch
 
-from tests.bench import gateway, items, profiles
+from tests.bench import gateway, items, profiles, proxies
 from tests.bench.gateway import named
-from tests.bench.questions import Difference, Measure, Question
+from tests.bench.load import Target
+from tests.bench.profiles import LAYER
+from tests.bench.questions import Difference, Figures, Measure, Question
+from tests.bench.servers import service
 
 NEEDS = {"wrk": "wrk", "nginx": "nginx-light"}
+CUT = "tests.bench.apps.cut"
+SERVER = "server"
+"""What is left when every layer is out."""
+FRAMEWORK = ("service", "routing", "middleware")
+BODY = json.dumps({"name": "lamp", "description": "warm light " * 25})
+"""As long as an item."""
+FORWARDING: dict[str, frozenset[str]] = {
+    "telemetry": frozenset({"token", "limits"}),
+    "limits": frozenset({"token"}),
+    "token check": frozenset(),
+    "forwarding": frozenset(),
+    "middleware": frozenset(),
+}
+"""What the gateway has out, one after the other, and what of it is switched on by then."""
+
+Start = Callable[[tuple[str, ...]], AbstractContextManager[Target]]
+
+
+def by_layer(start: Start, layers: Sequence[str], seconds: float) -> Figures:
+    """CPU of one request by layer in µs: of each, what the service costs with it less what it costs without.
+
+    The layers go out one after the other and stay out, so that their sum and what is left are the whole. The whole is
+    measured twice, before and after: the second time, `cpu_us`, knows nothing of the sum.
+    """
+    outs = [tuple(layers[:count]) for count in range(len(layers) + 1)]
+    costs: list[float] = []
+    others: list[float] = []
+    for out in (*outs, ()):
+        with start(out) as target:
+            figures = target.measure(seconds)
+            costs.append(figures.get("cpu_us", 0))
+            others.append(figures.get("others_cores", 0))
+    if not seconds:
+        return {}
+    *steps, whole = costs
+    each = dict(zip(layers, map(float.__sub__, steps, steps[1:]), strict=False)) | {SERVER: steps[-1]}
+    found = {LAYER + name: cost for name, cost in each.items()}
+    return {"cpu_us": whole, "others_cores": max(others), "layers_us": sum(found.values()), **found}
 
 
 @contextmanager
 def forwarded(_: Any) -> Generator[Measure]:
-    """The gateway with everything on."""
-    with gateway.surroundings() as around, gateway.slipway_target(around, gateway.EVERYTHING_ON) as target:
-        yield lambda seconds: profiles.measure(target, seconds)
+    """The gateway with everything on, layer by layer."""
+    with gateway.surroundings() as around:
+
+        @contextmanager
+        def start(out: tuple[str, ...]) -> Generator[Target]:
+            on = FORWARDING[out[-1]] if out else gateway.EVERYTHING_ON
+            env = {"CUT": ",".join(out), "CUT_SERVICE": "gateway", "CUT_BODY": proxies.BODY}
+            with (
+                patch.object(gateway, "service", lambda _, settings: service(CUT, settings | env)),
+                gateway.slipway_target(around, on) as target,
+            ):
+                yield target
+
+        yield lambda seconds: by_layer(start, tuple(FORWARDING), seconds)
 
 
 @contextmanager
-def of_items(_: Any, *, what: str, module: str = "services.items") -> Generator[Measure]:
-    """One path of items."""
+def of_items(_: Any, *, what: str, store: str, cached: bool = True) -> Generator[Measure]:
+    """One path of items, layer by layer."""
+    with items.stores() as around:
+
+        @contextmanager
+        def start(out: tuple[str, ...]) -> Generator[Target]:
+            env: dict[str, Any] = {
+                "CUT": ",".join(out),
+                "CUT_SERVICE": "items",
+                "CUT_BODY": BODY,
+                "CUT_CACHE": "on" if cached else "off",
+            }
+            env["CUT_STATUS"] = "201" if what == "create" else "200"
+            with items.slipway_target(around, what=what, module=CUT, **env) as (target, _management):
+                yield target
+
+        yield lambda seconds: by_layer(start, ("telemetry", "token check", store, *FRAMEWORK), seconds)
+
+
+@contextmanager
+def profiled(_: Any, *, what: str, module: str = "services.items") -> Generator[Measure]:
+    """One path of items, by its stacks."""
     with items.stores() as around, items.slipway_target(around, what=what, module=module) as (target, _management):
         yield lambda seconds: profiles.measure(target, seconds)
 
 
-PROFILES = Question(
+LAYERS = Question(
     name="cost",
     group="cost",
     asks="Where does the time of one request go?",
     sides={
         "gateway, everything on": forwarded,
-        "items, cached read": named(of_items, what="read"),
-        "items, uncached read": named(of_items, what="read", module="tests.bench.apps.uncached"),
-        "items, create": named(of_items, what="create"),
+        "items, cached read": named(of_items, what="read", store="Redis"),
+        "items, uncached read": named(of_items, what="read", store="Postgres", cached=False),
+        "items, create": named(of_items, what="create", store="Postgres"),
+    },
+    rounds=3,
+    seconds=2,
+    side_seconds=45,
+    notes=(
+        "layers go out one after the other, limits before the token check, else in the table's order, and stay out",
+        "what a layer costs is what the service costs with it less what it costs without; server is what is left",
+        "what asks a store or checks a token repeats its first answer when it is out",
+        "service: FastAPI's dependencies, validation, the service's own code and serialisation together",
+        "the whole is measured a second time for itself, after the last layer",
+    ),
+    needs=NEEDS,
+)
+
+PROFILES = Question(
+    name="cost-profiles",
+    group="cost",
+    asks="And by the stacks of the process, C code included?",
+    sides={
+        "items, cached read": named(profiled, what="read"),
+        "items, uncached read": named(profiled, what="read", module="tests.bench.apps.uncached"),
+        "items, create": named(profiled, what="create"),
     },
     rounds=3,
     notes=(
-        "stacks are sampled from outside; a layer is that of the deepest frame that belongs to one, C code included",
+        "stacks are sampled from outside; a layer is that of the deepest frame that belongs to one",
         "the whole is measured without the sampler: what the layers' sum has above it is the sampler's own",
     ),
     needs=NEEDS,
@@ -64,4 +160,4 @@ SWITCHED = Question(
     needs=NEEDS,
 )
 
-QUESTIONS = (PROFILES, SWITCHED)
+QUESTIONS = (LAYERS, PROFILES, SWITCHED)
