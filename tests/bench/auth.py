@@ -191,7 +191,10 @@ QUESTIONS = tuple(
         (
             "token",
             "How many tokens are given out to a client with its secret, beside oidc-provider?",
-            "both sign RS256 with 2048 bits and read the client from Postgres; auth also writes its audit log",
+            (
+                "both sign RS256 with 2048 bits and read the client from Postgres, and the other does no more; auth"
+                " locks it, writes its audit log in that transaction, and asks Redis how often it was refused"
+            ),
         ),
         (
             "refresh",

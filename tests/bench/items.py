@@ -221,7 +221,8 @@ PEERS = tuple(
         short=True,
         rounds=4,
         notes=(
-            "items checks an RS256 token each time and no user; the others an HS256 token, and look the user up",
+            "the others check an HS256 token and look the user up; items checks an RS256 token and no user",
+            "one token asks throughout, of which items computes the signature once and asks the rest each time",
             "no side writes an access log; only items counts metrics, bounds bodies and sends an entity tag",
             *(("the template counts all rows of a list; items' lists give a cursor",) if what == "list" else ()),
         ),
