@@ -35,23 +35,28 @@ Start = Callable[[tuple[str, ...]], AbstractContextManager[Target]]
 def by_layer(start: Start, layers: Sequence[str], seconds: float) -> Figures:
     """CPU of one request by layer in µs: of each, what the service costs with it less what it costs without.
 
-    The layers go out one after the other and stay out, so that their sum and what is left are the whole. The whole is
-    measured twice, before and after: the second time, `cpu_us`, knows nothing of the sum.
+    The layers go out one after the other and stay out, so that their sum and what is left are the whole. They come back
+    in the opposite order, and each counts with the mean of both times: what the machine does meanwhile, slower and
+    slower say, is then in all of them alike. The whole is measured once more in the middle: that one, `cpu_us`, knows
+    nothing of the sum.
     """
     outs = [tuple(layers[:count]) for count in range(len(layers) + 1)]
-    costs: list[float] = []
-    others: list[float] = []
-    for out in (*outs, ()):
+    runs: list[Figures] = []
+    for out in (*outs, (), *reversed(outs)):
         with start(out) as target:
-            figures = target.measure(seconds)
-            costs.append(figures.get("cpu_us", 0))
-            others.append(figures.get("others_cores", 0))
+            runs.append(target.measure(seconds))
     if not seconds:
         return {}
-    *steps, whole = costs
-    each = dict(zip(layers, map(float.__sub__, steps, steps[1:]), strict=False)) | {SERVER: steps[-1]}
+    costs = [run["cpu_us"] for run in runs]
+    steps = [(out + back) / 2 for out, back in zip(costs, reversed(costs), strict=True)][: len(outs)]
+    each = dict(zip(layers, map(float.__sub__, steps, steps[1:]), strict=True)) | {SERVER: steps[-1]}
     found = {LAYER + name: cost for name, cost in each.items()}
-    return {"cpu_us": whole, "others_cores": max(others), "layers_us": sum(found.values()), **found}
+    return {
+        "cpu_us": costs[len(outs)],
+        "others_cores": max(run["others_cores"] for run in runs),
+        "layers_us": sum(found.values()),
+        **found,
+    }
 
 
 @contextmanager
@@ -111,13 +116,13 @@ LAYERS = Question(
     },
     rounds=3,
     seconds=2,
-    side_seconds=45,
+    side_seconds=80,
     notes=(
         "layers go out one after the other, limits before the token check, else in the table's order, and stay out",
         "what a layer costs is what the service costs with it less what it costs without; server is what is left",
         "what asks a store or checks a token repeats its first answer when it is out",
         "service: FastAPI's dependencies, validation, the service's own code and serialisation together",
-        "the whole is measured a second time for itself, after the last layer",
+        "they come back in the opposite order, each counts with its mean; the whole is measured once more for itself",
     ),
     needs=NEEDS,
 )
