@@ -2,6 +2,7 @@
 # ruff: noqa: S608 - statements are put together from words of the tests' own
 
 import asyncio
+import time
 
 import httpx2
 import pytest
@@ -26,6 +27,14 @@ async def is_active(flow: Flow, token: str) -> bool:
     body = answer.json()
     assert body["active"] or body == {"active": False}
     return bool(body["active"])
+
+
+async def test_a_token_is_live_until_its_time_is_over_and_not_a_second_longer(flow: Flow) -> None:
+    claims = flow.claims((await flow.tokens(scope=OFFLINE))["access_token"])
+    live, over = (flow.server.ring.sign(claims | {"exp": int(time.time()) + seconds}, "at+jwt") for seconds in (60, -1))
+
+    assert [await is_active(flow, live), (await flow.userinfo(live)).status_code] == [True, 200]
+    assert [await is_active(flow, over), (await flow.userinfo(over)).status_code] == [False, 401]
 
 
 async def test_a_revoked_access_token_ends_alone(flow: Flow) -> None:
