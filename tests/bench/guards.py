@@ -3,16 +3,17 @@
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
 from joserfc.jwk import RSAKey
 
-from tests.bench.gateway import MANY, Surroundings, beside, named, slipway, surroundings, target
+from tests.bench.gateway import MANY, Surroundings, beside, named, running, surroundings, target
 from tests.bench.proxies import ENVOY, HAPROXY, envoy_command, nginx, traefik
 from tests.bench.questions import Measure, Question, Ratio
-from tests.bench.servers import process
+from tests.bench.servers import Running, process
 from tests.support.tokens import AUDIENCE, ISSUER
 
 HAPROXY_GUARDS = """
@@ -51,6 +52,24 @@ def jwks(around: Surroundings) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def refuse_forged(around: Surroundings, started: Running) -> None:
+    """Raise InvalidRunError for a proxy that lets a token pass whose signature is another's."""
+    real = around.requests[0]
+    token = real.headers["Authorization"]
+    forged = token[:-8] + ("AAAAAAAA" if not token.endswith("AAAAAAAA") else "BBBBBBBB")
+    headers = {**real.headers, "Authorization": forged}
+    asked = replace(target(around, started), requests=(replace(real, headers=headers),), status=401, body=None)
+    asked.prove()
+
+
+@contextmanager
+def ours(around: Surroundings) -> Generator[Measure]:
+    """The gateway with tokens and limits."""
+    with running(around, frozenset({"token", "limits"})) as started:
+        refuse_forged(around, started)
+        yield target(around, started).measure
+
+
 @contextmanager
 def haproxy(around: Surroundings) -> Generator[Measure]:
     """HAProxy: the signature (each time) and the issuer of a token, and a limit by address."""
@@ -63,8 +82,9 @@ def haproxy(around: Surroundings) -> Generator[Measure]:
         file.write_text(HAPROXY.format(port=port, upstream=around.upstream.port, guards=guards))
         return ["haproxy", "-f", str(file)]
 
-    with process(command) as running:
-        yield target(around, running, client_may_be_full=True).measure
+    with process(command) as started:
+        refuse_forged(around, started)
+        yield target(around, started, client_may_be_full=True).measure
 
 
 @contextmanager
@@ -76,20 +96,21 @@ def envoy(around: Surroundings) -> Generator[Measure]:
     def command(folder: Path, port: int) -> list[str]:
         return envoy_command(folder, ENVOY.format(port=port, upstream=around.upstream.port, guards=guards))
 
-    with process(command) as running:
-        yield target(around, running, client_may_be_full=True).measure
+    with process(command) as started:
+        refuse_forged(around, started)
+        yield target(around, started, client_may_be_full=True).measure
 
 
 @contextmanager
 def limiting(around: Surroundings) -> Generator[Measure]:
     """Traefik with a limit by address; it checks no tokens itself."""
-    with traefik(around.upstream.port, limit=MANY) as running:
-        yield target(around, running, client_may_be_full=True).measure
+    with traefik(around.upstream.port, limit=MANY) as started:
+        yield target(around, started, client_may_be_full=True).measure
 
 
 GUARDED = "gateway, token and limits"
 SIDES = {
-    GUARDED: named(slipway, on=frozenset({"token", "limits"})),
+    GUARDED: ours,
     "HAProxy, token and limit": haproxy,
     "Envoy, token and limit": envoy,
     "nginx, limit and log": named(beside, start=partial(nginx, everything=True)),

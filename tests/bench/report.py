@@ -32,6 +32,8 @@ COLUMNS = {
     "cpu_us": "CPU µs a request",
     "bytes": "bytes a request",
     "memory_mib": "memory MiB",
+    "pod_us": "pod µs",
+    "database_us": "database µs",
     "efficiency": "of n times one pod",
     "loaded_mib": "under load MiB",
     "image_mib": "image MiB",
