@@ -32,7 +32,7 @@ class Runner:
     """Measure on a busy machine too, and mark what comes out."""
     partial: Path = PARTIAL
     again: bool = False
-    """Measure anew what an earlier run has finished, as one does who asks for it by its name."""
+    """Measure anew where an earlier run has finished all that is asked for, as one wants who asks for it by name."""
     quiet: Callable[[Say], None] = machine.wait_until_quiet
 
     def run(self, questions: Sequence[Question]) -> results.Answers:
@@ -43,12 +43,11 @@ class Runner:
         """
         kept = self._kept()
         self.partial.parent.mkdir(parents=True, exist_ok=True)
+        begun = {question.name: self._begun(question, kept.get(question.name)) for question in questions}
+        if self.again and all(len(begun[question.name].rounds) >= question.rounds for question in questions):
+            begun = {question.name: self._begun(question, None) for question in questions}
         for number, question in enumerate(questions, 1):
-            before = kept.get(question.name)
-            if before and self.again and not before.failed and len(before.rounds) >= question.rounds:
-                before = None
-            answer = self._begun(question, before)
-            kept[question.name] = answer
+            answer = kept[question.name] = begun[question.name]
             self.say(f"{number} of {len(questions)}: {question.name}: {question.asks}")
             if len(answer.rounds) >= question.rounds:
                 self.say("  measured by the run before")

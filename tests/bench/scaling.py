@@ -219,6 +219,7 @@ QUESTIONS = (
         notes=(
             f"{CLIENTS} clients; the load is a share of what the pod can do, with exponential pauses between requests",
             "service times are spread as those of single requests, with the mean that a full pod has",
+            "the slowest hundredth of the single requests is left out: the client's core may have caused it",
             "what a single request takes beyond that is the client's and the network's, and is added to each answer",
         ),
         needs=NEEDS,

@@ -159,6 +159,17 @@ def test_a_finished_question_is_measured_anew_by_its_name_and_gone_past_in_a_set
     assert (len(in_a_set.order), len(by_name.order)) == (0, 6)
 
 
+def test_a_group_that_was_interrupted_goes_on_and_measures_nothing_twice(tmp_path: Path) -> None:
+    interrupted = Sides(troubles=[KeyboardInterrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        runner(tmp_path, again=True).run([Sides().question(), interrupted.question(name="next")])
+    first, second = Sides(), Sides()
+
+    runner(tmp_path, again=True).run([first.question(), second.question(name="next")])
+
+    assert (len(first.order), len(second.order)) == (0, 6)
+
+
 def test_a_question_that_failed_half_way_goes_on_with_its_rounds(tmp_path: Path) -> None:
     runner(tmp_path).run([Sides(troubles=[{}, *[InvalidRunError("no")] * 3]).question()])
     again = Sides()
