@@ -68,7 +68,7 @@ def write(answers: Answers, page: Path = PAGE, folder: Path = PLOTS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
         old.unlink()
-    lines = [HEAD, *_machines(answers), *_goals(answers)]
+    lines = [HEAD, *_machines(answers), *_unanswered(answers), *_goals(answers)]
     for group, title in GROUPS.items():
         members = [answer for answer in answers.values() if answer.group == group]
         if not members:
@@ -98,6 +98,13 @@ def _machines(answers: Answers) -> Iterator[str]:
             "Ratios hold better than rates there; the intervals show how well. `make bench ONLY=` and a name measures "
             "one of them again."
         )
+        yield ""
+
+
+def _unanswered(answers: Answers) -> Iterator[str]:
+    missing = [question.name for question in ALL if not (question.name in answers and answers[question.name].rounds)]
+    if missing:
+        yield f"Not measured yet: {', '.join(missing)}."
         yield ""
 
 
@@ -131,6 +138,9 @@ def verdict(one: dict[str, Any], found: Interval) -> str:
 def _question(answer: Answer, folder: Path) -> Iterator[str]:
     yield f"### {answer.asks}"
     yield ""
+    if any(question.name == answer.name and list(question.sides) != answer.sides for question in ALL):
+        yield "**Measured before other things were put beside it**: the next run replaces it."
+        yield ""
     if answer.failed:
         yield f"**The last attempt gave no answer**: {answer.failed}"
         yield ""

@@ -17,7 +17,7 @@ from tests.bench.machine import cores
 from tests.bench.questions import Figures, InvalidRunError, Measure, Question, Ratio
 from tests.bench.queueing import Setup, simulate
 from tests.bench.servers import uvicorn
-from tests.bench.usage import cpu_seconds, family
+from tests.bench.usage import family, ran_seconds
 
 APP = f"{APPS}.layers:app"
 ENV = {"LAYERS": "5", "KIND": "base"}
@@ -150,9 +150,9 @@ def uncached_read() -> Generator[Read]:
     with items.stores() as stores, items.slipway_target(stores, what="read", module=module) as (target, _management):
         target.run(1)
         pod, database = family(*target.pids()), family(stores.postgres_pid)
-        before = cpu_seconds(pod), cpu_seconds(database)
+        before = ran_seconds(pod), ran_seconds(database)
         requests = target.run(4)["requests"]
-        after = cpu_seconds(pod), cpu_seconds(database)
+        after = ran_seconds(pod), ran_seconds(database)
         of_pod, of_database = ((late - early) / requests for late, early in zip(after, before, strict=True))
         alone = sampled(target, 1000)
         yield Read([one * of_pod / fmean(alone) for one in alone], of_database)

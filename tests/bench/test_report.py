@@ -46,6 +46,19 @@ def test_figures_of_a_busy_machine_are_marked(tmp_path: Path) -> None:
     assert "while others used the machine" not in page(answers(3, 3), tmp_path)
 
 
+def test_what_was_not_measured_and_what_was_measured_otherwise_is_told(tmp_path: Path) -> None:
+    first, *others = ALL
+    answer = Answer.to(first)
+    answer.rounds = [{side: {"requests_per_s": 1.0} for side in first.sides}]
+    same = "\n".join(report._question(answer, tmp_path))
+    answer.sides = answer.sides[:-1]
+
+    assert "Measured before other things were put beside it" not in same
+    assert "Measured before other things were put beside it" in "\n".join(report._question(answer, tmp_path))
+    (told, _) = report._unanswered({first.name: answer})
+    assert told == f"Not measured yet: {', '.join(question.name for question in others)}."
+
+
 def test_a_ratio_outside_both_intervals_is_told_and_one_inside_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     written = answers(3, 3.1, 2.9)
 
