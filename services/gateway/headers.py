@@ -62,6 +62,8 @@ PASSED = frozenset(
         b"x-requested-with",
     }
 )
+# where a token says who asks, a cookie has nothing to say: the session of auth is no other service's to see
+COOKIE = frozenset({b"cookie"})
 TRACEPARENT, TRACE = frozenset({b"traceparent"}), frozenset({b"traceparent", b"tracestate"})
 # from a service to a client: the gateway says these itself
 OURS = frozenset({b"date", b"server", b"x-request-id"})
@@ -77,13 +79,13 @@ def connection_named(headers: Iterable[Header]) -> frozenset[bytes]:
     return frozenset(option.strip().lower() for value in values for option in value.split(b","))
 
 
-def upstream_headers(scope: Scope, *, host: bytes, timeout_seconds: float) -> list[Header]:
-    """What a service gets: what passes of the client's, and what the gateway itself knows.
+def upstream_headers(scope: Scope, *, host: bytes, timeout_seconds: float, public: bool) -> list[Header]:
+    """What a service gets: what passes of the client's, cookies on public routes alone, and what the gateway knows.
 
     `X-Request-Timeout-Ms` is what is left, no time of day: the clocks of two machines differ.
     """
     headers: list[Header] = scope["headers"]
-    dropped = connection_named(headers)
+    dropped = connection_named(headers) | (frozenset() if public else COOKIE)
     state = scope["state"]
     if "traceparent" in state:  # of this process: it goes on from the client's, or begins anew
         dropped |= TRACE if state["trace_begins"] else TRACEPARENT

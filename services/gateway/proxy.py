@@ -193,7 +193,9 @@ class Way:
             receive, length=None if length is None else int(length), chunked=b"transfer-encoding" in headers
         )
         timeout = self._route.timeout_seconds
-        passed = upstream_headers(scope, host=self._upstream.authority.encode(), timeout_seconds=timeout)
+        passed = upstream_headers(
+            scope, host=self._upstream.authority.encode(), timeout_seconds=timeout, public=self._route.public
+        )
         return Request(scope["method"], target(scope), passed, body, timeout)
 
 

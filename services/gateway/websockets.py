@@ -66,7 +66,9 @@ class Tunnel:
 
     def _handshake(self, scope: Scope, receive: Receive, key: bytes) -> Request:
         timeout = self._route.timeout_seconds
-        headers = upstream_headers(scope, host=self._upstream.authority.encode(), timeout_seconds=timeout)
+        headers = upstream_headers(
+            scope, host=self._upstream.authority.encode(), timeout_seconds=timeout, public=self._route.public
+        )
         headers += [
             (b"connection", b"Upgrade"),
             (b"upgrade", b"websocket"),

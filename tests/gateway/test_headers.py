@@ -7,6 +7,7 @@ import pytest
 
 from services.gateway.headers import HOP_BY_HOP, PASSED
 from tests.gateway.conftest import Gateway, MakeGateway, Pod, answering, pod
+from tests.support.tokens import Issuer
 
 HEAD = b"GET /v1/a HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n"
 
@@ -139,6 +140,19 @@ async def test_what_services_need_passes_unchanged(gateway: Gateway, recorder: P
         f"{name.decode()}: one, two",
         f"{name.decode()}: three",
     ]
+
+
+async def test_cookies_go_to_public_routes_alone(make_gateway: MakeGateway, recorder: Pod, issuer: Issuer) -> None:
+    """Where a token says who asks, the session of the sign-in pages is not for the service to see."""
+    routes = {"/v1/a": recorder.url, "/v1/a/b": {"upstream": recorder.url, "public": False}}
+    headers = issuer.headers() | {"Cookie": "__Host-session=secret", "Accept": "a"}
+    async with make_gateway(routes) as gateway:
+        for path in routes:
+            recorder.heads.clear()
+            assert (await gateway.client.get(path, headers=headers)).status_code == 200
+            said = recorder.heads[0].decode("latin-1")
+            assert "accept: a" in said
+            assert ("__Host-session=secret" in said) is (path == "/v1/a")
 
 
 @pytest.mark.parametrize("name", sorted(HOP_BY_HOP - {b"connection", b"transfer-encoding"}))
