@@ -16,7 +16,8 @@ from services.auth.users.models import User
 class RefreshGrant(PersonGrant, grants.RefreshTokenGrant):  # type: ignore[misc]
     """A refresh token for its successor and an access token.
 
-    Once, but for a retry: who comes again so soon that the answer may have been lost gets the very same successor.
+    Once, but for a retry: who comes again so soon that the answer may have been lost gets the very same successor, as
+    long as nobody has used that: whoever has used it has had the answer.
     """
 
     def authenticate_refresh_token(self, refresh_token: str) -> "Presented | None":
@@ -31,7 +32,7 @@ class RefreshGrant(PersonGrant, grants.RefreshTokenGrant):  # type: ignore[misc]
         now = repository.now()
         if grant is not None and token is not None and token.used_at is not None:
             # also when the user is disabled by now: a replay is one
-            self._check_retry(grant, token.used_at, now)
+            self._check_retry(refresh_token, grant, token.used_at, now)
         if grant is None or token is None or parties is None or grant.revoked_at is not None:
             return None
         self.request.user, self.request.session_id = parties
@@ -61,10 +62,12 @@ class RefreshGrant(PersonGrant, grants.RefreshTokenGrant):  # type: ignore[misc]
     def revoke_old_credential(self, refresh_token: "Presented") -> None:
         """Done: it was marked as used when its successor was made."""
 
-    def _check_retry(self, grant: Grant, used_at: datetime, now: datetime) -> None:
+    def _check_retry(self, value: str, grant: Grant, used_at: datetime, now: datetime) -> None:
         """Let a retry pass. Raises InvalidGrantError, after ending the grant."""
         own = self.request.client.client_id == grant.client_id
-        if own and now - used_at <= timedelta(seconds=self.server.settings.refresh_retry_seconds):
+        soon = now - used_at <= timedelta(seconds=self.server.settings.refresh_retry_seconds)
+        successor = self.server.repository.refresh_token(digest(self.server.tokens.successor(value)))
+        if own and soon and successor is not None and successor.used_at is None:
             return
         if self.server.repository.revoke_grant(grant, "token_replayed", now):
             self.record(Event.TOKEN_REPLAYED, grant)

@@ -93,6 +93,18 @@ async def test_a_retry_within_ten_seconds_gets_the_same_successor(flow: Flow) ->
     assert len(rows) == 1
 
 
+async def test_after_the_successor_was_used_it_is_no_retry_however_soon(flow: Flow) -> None:
+    """Else who has stolen a token could follow its owner from one successor to the next, each within ten seconds."""
+    token = await first(flow)
+    newest = await successor(flow, await successor(flow, token))
+
+    replayed = await flow.refresh(token)
+
+    assert error_of(replayed) == (400, "invalid_grant")
+    assert error_of(await flow.refresh(newest)) == (400, "invalid_grant")
+    assert len(flow.parties.events("token_replayed", flow.client)) == 1
+
+
 async def test_a_replay_after_that_ends_the_family_and_no_other(flow: Flow) -> None:
     token, other = await first(flow), await first(flow)
     newest = (await flow.refresh(token)).json()
