@@ -241,6 +241,7 @@ async def test_answers_without_content_pass_with_any_length(status: int, make_ga
         for _ in range(2):
             answer = await gateway.client.get("/v1/a")
             assert (answer.status_code, answer.headers["etag"], answer.content) == (status, "a", b"")
+            assert "content-length" not in answer.headers
 
 
 async def test_interim_answers_are_dropped(make_gateway: MakeGateway) -> None:

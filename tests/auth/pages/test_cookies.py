@@ -7,7 +7,16 @@ import pytest
 from starlette.responses import Response
 
 from services.auth.pages.continuing import MOST
-from services.auth.pages.cookies import LIFETIME_SECONDS, MOST_BYTES, STEP, Purpose, Steps, set_step
+from services.auth.pages.cookies import (
+    LIFETIME_SECONDS,
+    MOST_BYTES,
+    STEP,
+    Purpose,
+    Steps,
+    clear_step,
+    set_binding,
+    set_step,
+)
 from services.auth.users.models import EMAIL_MAX
 
 KEY = "k" * 64
@@ -66,3 +75,18 @@ def test_the_longest_of_everything_fits_into_a_cookie(steps: Steps) -> None:
     pair = response.headers["set-cookie"].partition(";")[0]
     assert pair.startswith(f"{STEP}=")
     assert len(pair) <= MOST_BYTES
+
+
+def test_both_are_of_this_host_alone_and_out_of_reach_of_scripts() -> None:
+    response = Response()
+    set_step(response, "a")
+    set_binding(response, "b")
+    clear_step(response)
+
+    step, binding, cleared = (
+        {part.strip().lower() for part in line.split(";")} for line in response.headers.getlist("set-cookie")
+    )
+    flags = {"path=/", "secure", "httponly", "samesite=lax"}
+    assert step == {"__host-step=a", f"max-age={LIFETIME_SECONDS}", *flags}
+    assert binding == {"__host-pre-session=b", *flags}
+    assert cleared > {'__host-step=""', "max-age=0", *flags}
