@@ -51,7 +51,7 @@ class Edge:
                     headers.setdefault("Strict-Transport-Security", self.hsts)
             await send(message)
 
-        if said == "http" and scope["type"] == "http" and self.public_origin.startswith("https://"):
+        if said == "http" and self.public_origin.startswith("https://"):  # a WebSocket's handshake holds a token too
             await RedirectResponse(self._secure_url(scope), 308)(scope, receive, send_dressed)
         else:
             await self.app(scope, receive, send_dressed)

@@ -6,9 +6,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from tests.gateway.cluster import pod_process
 from tests.gateway.conftest import MakeGateway, Pod, answering, pod
 from tests.support import waits
+from tests.support.servers import free_port
 
 SECURITY = {
     "x-content-type-options": "nosniff",
@@ -85,6 +89,19 @@ async def test_only_a_trusted_proxy_says_by_which_scheme_the_client_came(
         assert f"x-forwarded-proto: {'https' if seen[1] else 'http'}\r\n".encode() in recorder.heads[0]
     else:
         assert recorder.opened == 0
+
+
+async def test_a_websocket_without_tls_is_sent_to_https_as_well(make_gateway: MakeGateway, recorder: Pod) -> None:
+    handshake = (
+        b"GET /v1/a?q=1 HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Proto: http\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    async with make_gateway({"/v1/a": recorder.url}, trusted_proxies="127.0.0.1/32") as gateway:
+        answer = (await gateway.exchange(handshake)).decode().lower()
+
+    assert answer.startswith("http/1.1 308 ")
+    assert "\r\nlocation: https://slipway.test/v1/a?q=1\r\n" in answer
+    assert recorder.opened == 0
 
 
 async def test_the_redirect_keeps_path_and_query_and_takes_no_hosts_word(
@@ -197,6 +214,24 @@ async def test_streams_are_counted_apart(make_gateway: MakeGateway) -> None:
         assert (third.status_code, third.json()["type"]) == (503, "/problems/overloaded")
         assert gateway.sample("http_requests_in_flight", kind="stream") == 2
         assert gateway.sample("http_requests_in_flight", kind="request") == 0
+
+
+async def test_a_websocket_is_counted_as_a_stream(make_gateway: MakeGateway) -> None:
+    """One that is open takes no place of a request, and where there are enough of them another is refused."""
+    port = free_port()
+    with pod_process("127.0.0.2", port):
+        routes = {"/v1/pod": f"http://127.0.0.2:{port}"}
+        async with make_gateway(routes, max_requests_in_flight=1, max_streams=1) as gateway:
+            url = f"ws://127.0.0.1:{gateway.port}/v1/pod/ws"
+            async with connect(url) as first:
+                await first.send("a")
+                assert await first.recv() == "127.0.0.2 a"
+
+                assert (await gateway.client.get("/v1/pod")).status_code == 200
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(url)
+            assert refused.value.response.status_code == 503
+            assert "retry-after" in refused.value.response.headers
 
 
 async def test_a_service_is_told_how_long_it_may_take(make_gateway: MakeGateway, recorder: Pod) -> None:
