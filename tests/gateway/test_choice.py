@@ -87,6 +87,17 @@ def test_after_its_time_an_ejected_pod_gets_one_request_and_all_when_that_goes_w
     assert pod.ejections == 0
 
 
+def test_one_broken_answer_to_that_one_request_ejects_it_again() -> None:
+    [pod] = pods(1)
+    pod.failed(0, refused=True)
+    pod.begin()
+
+    assert pod.failed(1, refused=False)
+    assert not pod.is_usable(2.9)
+    pod.end()
+    assert pod.is_usable(3)
+
+
 def test_each_ejection_in_a_row_lasts_twice_as_long_to_a_bound() -> None:
     [pod] = pods(1)
     now, lasted = 0.0, []

@@ -155,14 +155,25 @@ async def test_origins_of_the_settings_may_call_from_a_browser(make_gateway: Mak
         preflight = await gateway.client.options("/v1/a", headers=PREFLIGHT)
         refused = await gateway.client.get("/v1/a", headers={"Origin": ORIGIN})
         strangers = await gateway.client.options("/v1/a", headers=PREFLIGHT | {"Origin": "https://evil.example"})
+        asks = PREFLIGHT | {"Access-Control-Request-Headers": "x-user-id"}
+        unknown = await gateway.client.options("/v1/a", headers=asks)
 
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
-    assert "PATCH" in preflight.headers["access-control-allow-methods"]
+    assert words(preflight, "allow-methods") == {"get", "head", "post", "put", "patch", "delete"}
+    assert words(preflight, "allow-headers") >= {"authorization", "content-type", "idempotency-key", "if-match"}
     assert "access-control-allow-credentials" not in preflight.headers
-    # a browser shows the page no refusal without it
+    # a browser shows the page no refusal without it, and of the headers few
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, ORIGIN)
+    assert words(refused, "expose-headers") >= {"etag", "location", "retry-after", "x-request-id", "ratelimit"}
+    assert "origin" in refused.headers["vary"].lower()
     assert "access-control-allow-origin" not in strangers.headers
+    assert (unknown.status_code, words(unknown, "allow-headers") & {"x-user-id"}) == (400, set())
+
+
+def words(answer: httpx2.Response, name: str) -> set[str]:
+    """What an answer lists for a browser."""
+    return set(answer.headers.get(f"access-control-{name}", "").lower().replace(" ", "").split(","))
 
 
 async def test_without_origins_there_is_no_cors(make_gateway: MakeGateway, recorder: Pod) -> None:
