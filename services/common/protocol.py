@@ -5,6 +5,7 @@ import json
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from weakref import ref
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -253,21 +254,47 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _CycleTransport:
-    """What an answer is written to: it leaves the connection open while a body is still arriving."""
+    """What an answer is written to. It leaves the connection open while a body is still arriving.
+
+    The head waits for the first of the body, for no longer than until the loop turns: together they are one packet, and
+    wake the client once.
+    """
 
     def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
         self._transport = transport
-        self._cycle = cycle
+        self._cycle = ref(cycle)  # which has this one: a ring would be left to the garbage collection, each request
+        self._head: bytes | None = None
+        self._started = False
 
     def write(self, data: bytes) -> None:
-        self._transport.write(data)
+        cycle = self._cycle()
+        if cycle is not None and cycle.response_started and not self._started:
+            self._started = True
+            if cycle.scope["method"] != "HEAD":  # to which nothing is written after it
+                self._head = data
+                asyncio.get_running_loop().call_soon(self._flush)
+                return
+        if self._head is None:
+            self._transport.write(data)
+        else:
+            self._transport.writelines((self._head, data))
+            self._head = None
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
     def close(self) -> None:
-        if not (self._cycle.response_complete and self._cycle.more_body):  # else the protocol closes, a little later
+        self._flush()
+        cycle = self._cycle()
+        # else the protocol closes, a little later
+        if cycle is None or not (cycle.response_complete and cycle.more_body):
             _close(self._transport)
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            if not self._transport.is_closing():
+                self._transport.write(head)
 
 
 def _close(transport: asyncio.Transport) -> None:

@@ -182,6 +182,7 @@ class Http1Response:
         self._closed = True
         if self._pump is not None:
             self._pump.cancel()
+            self._pump = None  # it knows us: a ring would be left to the garbage collector, each request
         if self.complete():
             self._client.give_back(self._address, self.connection)
         else:

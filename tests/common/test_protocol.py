@@ -1,14 +1,17 @@
 """What is refused before it becomes a request, seen from a bare socket."""
 
 import asyncio
+import gc
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
 
 from services.common import protocol, server
-from tests.common.sample.main import SampleSettings, create_app
+from services.common.app import create_service
+from tests.common.sample.main import SampleSettings, create_app, router
 from tests.support.clients import app_client
 
 GOOD = b"GET /v1/sample/ping HTTP/1.1\r\nHost: a\r\n"
@@ -127,6 +130,72 @@ async def test_a_slow_answer_is_not_cut_off(port: int, monkeypatch: pytest.Monke
     request = GOOD.replace(b"ping", b"slow/0.4") + b"Connection: close\r\n\r\n"
 
     assert await status(port, request) == 200
+
+
+DATA_SEGMENTS_IN = 152  # where struct tcp_info of linux/tcp.h has tcpi_data_segs_in
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux tells of segments")
+async def test_a_short_answer_comes_in_one_piece(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GOOD + b"\r\n")
+    async with asyncio.timeout(10):
+        await reader.readuntil(b"}")
+    told = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    writer.close()
+
+    assert struct.unpack_from("=I", told, DATA_SEGMENTS_IN) == (1,)
+
+
+async def test_the_head_of_an_answer_does_not_wait_for_a_body_that_comes_later(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GOOD.replace(b"ping", b"late") + b"\r\n")
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_the_head_of_an_answer_that_breaks_off_at_once_is_sent() -> None:
+    plain = create_service(SampleSettings(), title="Sample", routers=[router], deadlines=False)  # they take a turn
+    async with app_client(plain) as client:
+        answer = await exchange(int(client.base_url.port or 0), GOOD.replace(b"ping", b"head-only") + b"\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_answers_to_head_are_in_order_with_the_others(port: int) -> None:
+    head = GOOD.replace(b"GET", b"HEAD") + b"\r\n"
+
+    answer = await exchange(port, head + head + LAST)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert answer.endswith(b"}")
+    assert answer.count(b"hello") == 1
+
+
+async def test_an_exchange_leaves_nothing_to_the_garbage_collector(port: int) -> None:
+    request = GOOD + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def ask(times: int) -> None:
+        for _ in range(times):
+            writer.write(request)
+            async with asyncio.timeout(10):
+                await reader.readuntil(b"}")
+
+    await ask(5)
+    gc.collect()
+    gc.disable()
+    try:
+        await ask(50)
+        left = gc.collect()
+    finally:
+        gc.enable()
+        writer.close()
+
+    assert left < 50
 
 
 async def test_pipelined_requests_are_answered_in_order(port: int) -> None:

@@ -1,6 +1,7 @@
 """What goes in comes out, both ways."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.gateway import echo
-from tests.gateway.conftest import Gateway, MakeGateway, Pod, pod
+from tests.gateway.conftest import ANSWER, Gateway, MakeGateway, Pod, pod
 from tests.support import waits
 from tests.support.clients import app_client
 
@@ -30,6 +31,33 @@ async def test_path_query_method_and_body_arrive_as_they_were_sent(gateway: Gate
 
         assert (answer.status_code, answer.content) == (200, b"x" * 1000)
         assert (answer.headers["x-method"], answer.headers["x-path"]) == (method, "/v1/echo/a%20b/%C3%BC")
+
+
+async def test_an_exchange_leaves_nothing_to_the_garbage_collector(make_gateway: MakeGateway) -> None:
+    async def answering(reader: Any, writer: asyncio.StreamWriter) -> None:
+        while await reader.head():
+            writer.write(ANSWER)
+
+    async with pod(answering) as standing, make_gateway({"/v1/a": standing.url}) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                writer.write(b"GET /v1/a HTTP/1.1\r\nHost: a\r\n\r\n")
+                async with asyncio.timeout(10):
+                    await reader.readuntil(b"hello")
+
+        await ask(5)
+        gc.collect()
+        gc.disable()
+        try:
+            await ask(50)
+            left = gc.collect()
+        finally:
+            gc.enable()
+            writer.close()
+
+    assert left < 50
 
 
 async def test_head_is_head_and_has_no_content(gateway: Gateway) -> None:

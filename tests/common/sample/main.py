@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar
 import structlog
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.common.app import Lifespan, create_service
 from services.common.exceptions import ServiceError, UnavailableError
@@ -147,6 +148,28 @@ async def half() -> StreamingResponse:
     async def lines() -> AsyncIterable[bytes]:
         yield b"one\n"
         raise RuntimeError("broke in the middle")
+
+    return StreamingResponse(lines())
+
+
+class HeadOnly(Response):
+    """Breaks in the very step in which it has begun."""
+
+    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("broke before the body")
+
+
+@router.get("/head-only")
+async def head_only() -> Response:
+    return HeadOnly()
+
+
+@router.get("/late")
+async def late() -> StreamingResponse:
+    async def lines() -> AsyncIterable[bytes]:
+        await asyncio.sleep(60)
+        yield b"at last\n"
 
     return StreamingResponse(lines())
 
