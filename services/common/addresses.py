@@ -1,6 +1,7 @@
 """Who is asking: the right-most hop that is not one of our own proxies."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from starlette.datastructures import Headers
@@ -10,6 +11,7 @@ from services.common.settings import Network
 
 Address = IPv4Address | IPv6Address
 
+SEEN = 4096  # texts whose reading is remembered: the same proxies and clients come again and again
 HOME_BITS = 64  # one subscriber has all addresses of an IPv6 /64
 
 
@@ -36,6 +38,7 @@ def is_from(scope: Scope, networks: Iterable[Network]) -> bool:
     return address is not None and _is_trusted(address, networks)
 
 
+@lru_cache(SEEN)
 def home(address: str | None) -> str:
     """Whose address it is: of IPv6 the /64, which one subscriber has whole. All of unknown address are one."""
     if address is None:
@@ -54,6 +57,7 @@ def _is_trusted(address: Address, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)
 
 
+@lru_cache(SEEN)
 def _parse(text: str) -> Address | None:
     try:
         address = ip_address(text.strip().strip("[]"))
