@@ -108,7 +108,7 @@ async def test_a_token_is_asked_for_in_one_tree(tracing: Tracing) -> None:
     )
 
     assert answer.status_code == 200, answer.text
-    path_to(tree, "auth", "SELECT")
+    path_to(tree, "auth", "INSERT", "COMMIT")
 
 
 async def test_the_gateways_own_pages_and_refusals_are_trees_too(tracing: Tracing) -> None:
