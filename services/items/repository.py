@@ -32,14 +32,16 @@ class Order:
     read: Callable[[Any], datetime | str | int]
 
 
+# one column of a class's in a statement, and all of it is an object's: lists are made of the table's own
+ITEMS: Table = Item.__table__  # type: ignore[attr-defined]
+
 ORDERS = {
-    "created_at": Order(col(Item.created_at), datetime.fromisoformat),
-    "name": Order(col(Item.name), str),
-    "price_minor": Order(col(Item.price_minor), int),
+    "created_at": Order(ITEMS.c.created_at, datetime.fromisoformat),
+    "name": Order(ITEMS.c.name, str),
+    "price_minor": Order(ITEMS.c.price_minor, int),
 }
 
-# made once, for building a statement costs as much as running it; of the table, not of the class, see `_rows`
-ITEMS: Table = Item.__table__  # type: ignore[attr-defined]
+# made once, for building a statement costs as much as running it
 ROWS = sqlalchemy.select(ITEMS)
 GET = ROWS.where(ITEMS.c.id == bindparam("item_id"))
 GET_OWN = GET.where(ITEMS.c.owner == bindparam("whose"))
@@ -151,7 +153,7 @@ class ItemRepository:
 def list_statement(query: ItemList, owner: str | None, after: Position | None) -> Select[Any]:
     """Select a page by keyset and one item more; each order and each filter has its index."""
     order, backwards = ORDERS[query.sort.lstrip("-")], query.sort.startswith("-")
-    key = (order.column, col(Item.id))
+    key = (order.column, ITEMS.c.id)
     statement = ROWS.where(*_filters(query, owner)).limit(query.limit + 1)
     if after is not None:
         # compared as a row: items with the same value go on by their id
@@ -185,15 +187,15 @@ def _alive() -> ColumnElement[bool]:
 def _filters(query: ItemList, owner: str | None) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if owner is not None:
-        found.append(col(Item.owner) == owner)
+        found.append(ITEMS.c.owner == owner)
     if query.currency is not None:
-        found.append(col(Item.currency) == query.currency)
+        found.append(ITEMS.c.currency == query.currency)
     if query.tag is not None:
-        found.append(col(Item.tags).contains([query.tag]))
+        found.append(ITEMS.c.tags.contains([query.tag]))
     if query.name_prefix is not None:
-        found.append(col(Item.name) >= query.name_prefix)
+        found.append(ITEMS.c.name >= query.name_prefix)
         if (end := prefix_end(query.name_prefix)) is not None:
-            found.append(col(Item.name) < end)
+            found.append(ITEMS.c.name < end)
     return found
 
 
