@@ -17,7 +17,7 @@ from tests.bench.machine import cores
 from tests.bench.questions import Figures, InvalidRunError, Measure, Question, Ratio
 from tests.bench.queueing import Setup, simulate
 from tests.bench.servers import uvicorn
-from tests.bench.usage import family, ran_seconds
+from tests.bench.usage import cpu_seconds, family
 
 APP = f"{APPS}.layers:app"
 ENV = {"LAYERS": "5", "KIND": "base"}
@@ -149,13 +149,17 @@ def uncached_read() -> Generator[Read]:
     module = "tests.bench.apps.uncached"
     with items.stores() as stores, items.slipway_target(stores, what="read", module=module) as (target, _management):
         target.run(1)
-        pod, database = family(*target.pids()), family(stores.postgres_pid)
-        before = ran_seconds(pod), ran_seconds(database)
-        requests = target.run(4)["requests"]
-        after = ran_seconds(pod), ran_seconds(database)
+        before = cpu_of(*target.pids()), cpu_of(stores.postgres_pid)
+        requests = target.run(6)["requests"]
+        after = cpu_of(*target.pids()), cpu_of(stores.postgres_pid)
         of_pod, of_database = ((late - early) / requests for late, early in zip(after, before, strict=True))
         alone = sampled(target, 1000)
         yield Read([one * of_pod / fmean(alone) for one in alone], of_database)
+
+
+def cpu_of(*roots: int) -> float:
+    """Seconds that processes have used, with those of their descendants that live and those that have ended."""
+    return cpu_seconds(family(*roots))
 
 
 @contextmanager

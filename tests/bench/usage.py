@@ -39,18 +39,6 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / TICKS
 
 
-def ran_seconds(pids: Iterable[int]) -> float:
-    """What the threads of these processes have run, to the nanosecond; without children that ended."""
-    nanoseconds = 0
-    for pid in pids:
-        for file in (PROC / str(pid)).glob("task/*/schedstat"):
-            try:
-                nanoseconds += int(file.read_text().split()[0])
-            except (OSError, IndexError):  # it ended
-                continue
-    return nanoseconds / 1e9
-
-
 def resident_mib(pids: Iterable[int]) -> float:
     """Memory of these processes, what they share counted once for each."""
     pages = 0
