@@ -92,7 +92,7 @@ async def load(running: Watched) -> None:
     wanted = {name for name in used() if not is_not_here(name)} - QUIET.keys()
     missing: set[str] = set()
     async with httpx2.AsyncClient(base_url=running.gateway.url, timeout=30) as http:
-        traffic = Traffic(http, CLIENT, PERSON, rate=RATE)
+        traffic = Traffic(http, CLIENT, [PERSON], rate=RATE)
         for _ in range(ROUNDS):
             await traffic.run(count=REQUESTS)
             await revoke(http)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import httpx2
 
-from k8s.local import paths
+from k8s.local import cluster, credentials, paths
+from k8s.local.errors import LocalError
+from k8s.node.errors import NodeError
+from tests.support import accounts
 from tests.support.traffic import Traffic
 
 MOST_A_SECOND = 40
@@ -21,7 +24,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         traffic = asyncio.run(_run(arguments))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LocalError, NodeError, httpx2.HTTPError) as error:
         print(f"make load: {error}; `make up` makes what is needed", file=sys.stderr)
         return 1
     print(traffic.told())
@@ -33,10 +36,16 @@ def main() -> int:
 async def _run(arguments: argparse.Namespace) -> Traffic:
     client = _client(arguments.client)
     async with _http(arguments.ca) as http:
-        traffic = Traffic(http, client, origin=paths.ORIGIN, rate=min(arguments.rate, MOST_A_SECOND))
+        people = await accounts.people(http, paths.ORIGIN, paths.state() / "load.people", _operator)
+        traffic = Traffic(http, client, people, origin=paths.ORIGIN, rate=min(arguments.rate, MOST_A_SECOND))
         print(f"{traffic.rate:g} requests a second to {paths.ORIGIN} for {arguments.seconds:g} s", flush=True)
         await traffic.run(seconds=arguments.seconds)
         return traffic
+
+
+def _operator(*words: str) -> str:
+    """A command of auth on the cluster of `make up`."""
+    return credentials.as_operator(cluster.choose(), *words)
 
 
 def _http(ca: Path) -> httpx2.AsyncClient:

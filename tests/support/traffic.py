@@ -4,18 +4,22 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import httpx2
+
+from tests.support.forms import Forms
 
 WORDS = ("lamp", "desk", "chair", "shelf", "vase", "clock", "rug", "stool", "mirror", "bench")
 KNOWN_ITEMS = 200
 """So many of the items made are read again."""
 TOKEN_REQUESTS = 400
 """After so many requests a client asks for a new token, as if its process had begun anew."""
+KNOWN_PEOPLE, RIGHT_PASSWORDS = 0.85, 0.85
+"""Of those who sign in, so many have an account, and of these so many type its password."""
 SCOPES = "items:read items:write"
 
 
@@ -26,15 +30,20 @@ class Traffic:
     http: httpx2.AsyncClient
     client: tuple[str, str] = field(repr=False)
     """Id and secret."""
-    person: tuple[str, str] | None = field(default=None, repr=False)
-    """E-mail and password of somebody who signs in; none: only strangers try."""
+    people: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    """E-mails and passwords of those who sign in; nobody: only strangers try."""
     origin: str = ""
     """What a browser would call the address; empty: the client's base."""
     rate: float = 20
     seen: Counter[tuple[str, int | str]] = field(default_factory=Counter)
     _token: str = field(default="", repr=False)
+    _one_asks: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _asked: int = 0
     _items: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Have browsers keep cookies, each its own, and not the client that they share."""
+        self.http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     async def run(self, *, count: int | None = None, seconds: float | None = None) -> None:
         """Go on until so many requests were sent or so much time has passed. A failure is counted, and goes on."""
@@ -50,8 +59,9 @@ class Traffic:
     async def _one(self) -> None:
         doing = random.choices(list(self._kinds), weights=[weight for weight, _ in self._kinds.values()])[0]
         try:
-            if not self._token or self._asked >= TOKEN_REQUESTS:
-                await self._get_token()
+            async with self._one_asks:
+                if not self._token or self._asked >= TOKEN_REQUESTS:
+                    await self._get_token()
             self._asked += 1
             status: int | str = await self._kinds[doing][1]()
         except httpx2.HTTPError as error:
@@ -120,15 +130,14 @@ class Traffic:
         return (await self.http.get("/login")).status_code
 
     async def _sign_in(self) -> int:
-        """By the form of the page, in a browser of its own; every other one with a wrong password."""
-        page = await self.http.get("/login")
-        cookies = "; ".join(line.split(";")[0] for line in page.headers.get_list("set-cookie"))
-        typed = {"email": f"stranger-{random.randrange(10**6)}@slipway.test", "password": "not the right one"}
-        if self.person and random.random() < 0.5:
-            typed = dict(zip(("email", "password"), self.person, strict=True))
-        headers = {"Cookie": cookies, "Origin": self.origin or str(self.http.base_url).rstrip("/")}
-        answer = await self.http.post("/login", data={**hidden_fields(page.text), **typed}, headers=headers)
-        return answer.status_code
+        """By the form of the page, in a browser of its own: mostly right, some mistyped, some by strangers."""
+        browser = Forms(self.http, self.origin)
+        await browser.open("/login")
+        email, password = f"stranger-{random.randrange(10**6)}@slipway.test", "not the right one"
+        if self.people and random.random() < KNOWN_PEOPLE:
+            email, right = random.choice(self.people)
+            password = right if random.random() < RIGHT_PASSWORDS else password
+        return (await browser.send("/login", email=email, password=password)).status_code
 
     def told(self) -> str:
         """What was done, and how it was answered."""
@@ -136,21 +145,3 @@ class Traffic:
             f"  {doing:10} {status!s:>4}  {count}" for (doing, status), count in sorted(self.seen.items(), key=str)
         ]
         return "\n".join(lines)
-
-
-def hidden_fields(page: str) -> dict[str, str]:
-    """What the forms of a page carry by themselves."""
-    reader = _Hidden()
-    reader.feed(page)
-    return reader.fields
-
-
-class _Hidden(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "input" and given.get("type") == "hidden":
-            self.fields[given["name"]] = given.get("value", "")
