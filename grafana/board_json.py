@@ -69,6 +69,7 @@ def _labels(name: str, query: str) -> Json:
         "sort": 1,
         "multi": True,
         "includeAll": True,
+        "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
     }

@@ -4,7 +4,7 @@ SOURCES = {
     "pg_": "postgres_exporter",
     "redis_": "redis_exporter",
     "kube_": "kube-state-metrics",
-    "container_": "the kubelet's cAdvisor",
+    "container_": "the kubelet",
     "kubelet_volume_stats_": "the kubelet",
     "certmanager_certificate_": "cert-manager",
     "nginx_ingress_controller_": "ingress-nginx",

@@ -7,7 +7,8 @@ Kind = Literal["timeseries", "stat", "table", "bargauge"]
 Threshold = tuple[float, str]
 """From this value on, this colour; below the first it is green."""
 
-ORANGE, RED = "orange", "red"
+GREEN, ORANGE, RED = "green", "orange", "red"
+ONE_IS_WELL: tuple[Threshold, ...] = ((0, RED), (1, GREEN))
 
 
 @dataclass(frozen=True)

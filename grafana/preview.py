@@ -30,7 +30,8 @@ def answers(prometheus: Prometheus, board: Board, window: Window, names: set[str
 def reason(panel: Panel, names: set[str]) -> str:
     """Why a panel is empty: nobody exports what it asks for, or all is well, or something is wrong."""
     missing = {name for target in panel.targets for name in promql.metrics(target.expr)} - names
-    sources = {exporters.source(name) for name in missing} - {""}
+    scraped = {exporters.source(name) for name in names}
+    sources = {exporters.source(name) for name in missing} - scraped - {""}
     if sources:
         return f"{' and '.join(sorted(sources))} is not scraped here"
     return panel.quiet or NO_DATA

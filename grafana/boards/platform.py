@@ -1,7 +1,7 @@
 """All services on one screen: rate, errors, duration, saturation, and what is left of the error budget."""
 
 from grafana.boards import shared
-from grafana.panels import ORANGE, RED, Board, Row, bars, series, stat, table
+from grafana.panels import GREEN, ORANGE, RED, Board, Row, bars, series, stat, table
 from grafana.queries import http, objectives, pools, runtime
 
 BOARD = Board(
@@ -39,6 +39,7 @@ BOARD = Board(
                     width=6,
                     height=4,
                     maximum=1,
+                    thresholds=((-1000, RED), (0, ORANGE), (0.25, GREEN)),
                     runbook="ErrorBudgetBurnsSlowly",
                 ),
             ),

@@ -1,6 +1,6 @@
 """Postgres itself, by postgres_exporter."""
 
-from grafana.panels import ORANGE, RED, Board, Row, series, stat
+from grafana.panels import ONE_IS_WELL, ORANGE, RED, Board, Row, series, stat
 from grafana.queries import pools, postgres
 
 BOARD = Board(
@@ -12,7 +12,14 @@ BOARD = Board(
         Row(
             "Now",
             (
-                stat("Up", "1 answers the exporter.", "short", (postgres.UP, "{{service}}"), runbook="PostgresDown"),
+                stat(
+                    "Up",
+                    "1 answers the exporter.",
+                    "short",
+                    (postgres.UP, "{{service}}"),
+                    thresholds=ONE_IS_WELL,
+                    runbook="PostgresDown",
+                ),
                 stat(
                     "Connections used",
                     "As a share of max_connections.",

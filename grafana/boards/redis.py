@@ -1,6 +1,6 @@
 """Both Redis, by redis_exporter: the cache that forgets, the state that must not."""
 
-from grafana.panels import ORANGE, RED, Board, Row, series, stat
+from grafana.panels import ONE_IS_WELL, ORANGE, RED, Board, Row, series, stat
 from grafana.queries import redis
 
 BOARD = Board(
@@ -12,7 +12,14 @@ BOARD = Board(
         Row(
             "Now",
             (
-                stat("Up", "1 answers the exporter.", "short", (redis.UP, "{{service}}"), runbook="RedisDown"),
+                stat(
+                    "Up",
+                    "1 answers the exporter.",
+                    "short",
+                    (redis.UP, "{{service}}"),
+                    thresholds=ONE_IS_WELL,
+                    runbook="RedisDown",
+                ),
                 stat(
                     "Memory used",
                     "Of maxmemory; state refuses writes when full.",
@@ -29,6 +36,7 @@ BOARD = Board(
                     "1: the last write to it went well.",
                     "short",
                     (redis.APPEND_ONLY_OK, "{{service}}"),
+                    thresholds=ONE_IS_WELL,
                     runbook="StateNotOnDisk",
                 ),
                 stat(

@@ -7,9 +7,9 @@ BOARD = Board(
     uid="slipway-workloads",
     title="Slipway / Workloads",
     description="Replicas, autoscalers, restarts, throttling, memory, volumes.",
-    source="kube_pod_info",
+    source="container_memory_working_set_bytes",
     services='label_values(kube_deployment_spec_replicas{namespace=~"$namespace"}, deployment)',
-    pods='label_values(kube_pod_info{namespace=~"$namespace", pod=~"$service.*"}, pod)',
+    pods='label_values(container_memory_working_set_bytes{namespace=~"$namespace", pod=~"$service.*"}, pod)',
     rows=(
         Row(
             "Now",
@@ -76,7 +76,7 @@ BOARD = Board(
                     width=6,
                     thresholds=((0.25, RED),),
                     runbook="ProcessorThrottled",
-                    quiet="no container has a limit",
+                    quiet="no container has a limit of CPU",
                 ),
                 series("Memory", "Working set.", "bytes", (workloads.MEMORY, "{{pod}}"), width=6),
                 series(
@@ -103,6 +103,7 @@ BOARD = Board(
                     maximum=1,
                     thresholds=((0.8, ORANGE), (0.9, RED)),
                     runbook="VolumeFills",
+                    quiet="no volume's driver measures it",
                 ),
                 series(
                     "Free",
@@ -111,6 +112,7 @@ BOARD = Board(
                     (workloads.VOLUME_FREE, "{{persistentvolumeclaim}}"),
                     width=6,
                     runbook="VolumeFills",
+                    quiet="no volume's driver measures it",
                 ),
                 series(
                     "Network",
@@ -119,6 +121,7 @@ BOARD = Board(
                     (workloads.NETWORK_IN, "{{pod}} in"),
                     (workloads.NETWORK_OUT, "{{pod}} out"),
                     width=6,
+                    quiet="this kubelet counts no pod's network",
                 ),
                 table(
                     "Ended last by",

@@ -118,7 +118,7 @@ def _figures(axes: Axes, panel: Panel, answers: Sequence[Answer], pixels: tuple[
     for number, answer in enumerate(answers):
         x = (number + 0.5) * width
         text = written(answer.last, panel.unit)
-        size = min(26.0, pixels[0] * width / max(len(text), 4) * 1.05)
+        size = min(26.0, 0.9 * pixels[0] * width / max(len(text), 4))
         axes.text(x, 0.55, text, ha="center", va="center", fontsize=size,
                   color=theme.colour(answer.last, panel.thresholds))  # fmt: skip
         if len(answers) > 1:

@@ -17,7 +17,10 @@ SCALER_MAX = (
     '{namespace=~"$namespace", horizontalpodautoscaler=~"(keda-hpa-)?($service)"})'
 )
 SCALER_USE = f"{SCALER_NOW} / {SCALER_MAX}"
-RESTARTS = f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{PODS}}}[1h]))"
+RESTARTS = (
+    f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{PODS}}}[1h]))"
+    f" or sum by (pod) (changes(container_start_time_seconds{{{CONTAINERS}}}[1h]))"
+)
 LAST_END = f"sum by (pod, reason) (kube_pod_container_status_last_terminated_reason{{{PODS}}}) > 0"
 PHASES = f"sum by (phase) (kube_pod_status_phase{{{PODS}}})"
 JOBS_FAILED = 'max by (job_name) (kube_job_status_failed{namespace=~"$namespace"})'
@@ -28,7 +31,8 @@ THROTTLED = (
     f" / sum by (pod) (rate(container_cpu_cfs_periods_total{{{CONTAINERS}}}{RANGE}))"
 )
 MEMORY = f"sum by (pod) (container_memory_working_set_bytes{{{CONTAINERS}}})"
-MEMORY_RATIO = f'{MEMORY} / sum by (pod) (kube_pod_container_resource_limits{{{PODS}, resource="memory"}})'
+# of a pod as a whole or of its containers: the largest is what it may use
+MEMORY_RATIO = f"{MEMORY} / max by (pod) (container_spec_memory_limit_bytes{{{PODS}}} > 0)"
 NETWORK_IN = f"sum by (pod) (rate(container_network_receive_bytes_total{{{PODS}}}{RANGE}))"
 NETWORK_OUT = f"sum by (pod) (rate(container_network_transmit_bytes_total{{{PODS}}}{RANGE}))"
 VOLUME_USE = (

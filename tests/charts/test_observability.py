@@ -1,6 +1,7 @@
 """What watches the release: Prometheus and exporters of its own, and what an operator's Prometheus is given."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from grafana import build
+from grafana import build, promql
 from grafana.alerts import ALL
 from grafana.board_json import RUNBOOKS
+from grafana.queries import workloads
 from tests.charts.chart import Chart, Objects, Refused, containers, variables
 from tests.charts.conftest import environment
 from tests.charts.policies import Address, Network, Pod
@@ -36,10 +38,15 @@ def watched(chart: Chart) -> Objects:
 
 
 def scrapes(objects: Objects) -> list[dict[str, Any]]:
-    """The jobs of Prometheus' configuration."""
+    """The jobs of Prometheus' configuration that are about pods of the release."""
+    return [job for job in jobs(objects) if "dns_sd_configs" in job]
+
+
+def jobs(objects: Objects) -> list[dict[str, Any]]:
+    """All of them."""
     text = objects.one("ConfigMap", "slipway-prometheus")["data"]["prometheus.yaml"]
-    jobs: list[dict[str, Any]] = yaml.safe_load(text)["scrape_configs"]
-    return jobs
+    found: list[dict[str, Any]] = yaml.safe_load(text)["scrape_configs"]
+    return found
 
 
 def alerts(groups: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -101,6 +108,47 @@ def test_exporters_read_passwords_from_secrets(watched: Objects) -> None:
         (found,) = (v for v in container["env"] if v["name"] == variable)
         assert found["valueFrom"]["secretKeyRef"] == {"name": secret, "key": "password"}
         assert "password" not in str([value for value in variables(container).values() if value])
+
+
+def test_nodes_are_asked_with_a_token_that_opens_their_metrics_alone(watched: Objects, chart: Chart) -> None:
+    without = chart.render(environment("dev"), "observability.prometheus.kubelet=false")
+
+    (role,) = watched.kind("ClusterRole").values()
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+    ]
+    (binding,) = watched.kind("ClusterRoleBinding").values()
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["slipway-prometheus"]
+    assert not without.kind("ClusterRole")
+    assert "serviceAccountToken" not in str(without.kind("StatefulSet"))
+
+
+def test_of_what_nodes_say_only_the_releases_own_series_are_kept_and_each_once(watched: Objects) -> None:
+    kept = {}
+    for job in jobs(watched):
+        if "kubernetes_sd_configs" in job:
+            rules = job["metric_relabel_configs"]
+            assert rules[0] == {"source_labels": ["namespace"], "regex": "slipway", "action": "keep"}
+            kept[job["metrics_path"]] = re.compile(rules[1]["regex"])
+
+    assert kept.keys() == {"/metrics", "/metrics/resource", "/metrics/cadvisor"}
+    read = {name for expr in vars(workloads).values() if isinstance(expr, str) for name in promql.metrics(expr)}
+    for name in (name for name in read if name.startswith(("container_", "kubelet_"))):
+        assert [path for path, regex in kept.items() if regex.fullmatch(name)], name
+    for name in ("container_cpu_usage_seconds_total", "container_memory_working_set_bytes"):
+        assert [path for path, regex in kept.items() if regex.fullmatch(name)] == ["/metrics/resource"]
+
+
+def test_nodes_are_reached_where_the_values_say(watched: Objects, chart: Chart) -> None:
+    elsewhere = chart.render(environment("dev"), {"networkPolicies": {"nodes": ["203.0.113.64/28"]}})
+
+    for port in (6443, 10250):
+        assert network(watched).allows(component("prometheus"), Address("172.31.255.2"), port)
+        assert not network(watched).allows(component("prometheus"), Address("203.0.113.65"), port)
+        assert not network(watched).allows(component("items"), Address("172.31.255.2"), port)
+        assert network(elsewhere).allows(component("prometheus"), Address("203.0.113.65"), port)
 
 
 def test_the_login_that_watches_postgres_is_made_by_the_roles_job(watched: Objects, chart: Chart) -> None:
@@ -257,7 +305,11 @@ def test_what_cannot_work_is_refused_by_name(chart: Chart, values: dict[str, Any
 def test_prometheus_reads_its_configuration_and_rules(watched: Objects, tmp_path: Path) -> None:
     data = watched.one("ConfigMap", "slipway-prometheus")["data"]
     (tmp_path / "rules.yaml").write_text(data["rules.yaml"])
-    (tmp_path / "prometheus.yaml").write_text(data["prometheus.yaml"].replace("/config/", f"{tmp_path}/"))
+    (tmp_path / "token").touch()
+    text = data["prometheus.yaml"]
+    for folder in ("/config/", "/var/run/secrets/kubernetes.io/serviceaccount/"):
+        text = text.replace(folder, f"{tmp_path}/")
+    (tmp_path / "prometheus.yaml").write_text(text)
 
     command = [str(prometheus_program("promtool")), "check", "config", "--lint=all", str(tmp_path / "prometheus.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

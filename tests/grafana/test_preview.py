@@ -49,6 +49,8 @@ def test_an_interval_holds_four_scrapes_and_a_step() -> None:
     [
         ("kube_pod_info", set(), "kube-state-metrics is not scraped here"),
         ("pg_up + redis_up", {"redis_up"}, "postgres_exporter is not scraped here"),
+        ("container_a", set(), "the kubelet is not scraped here"),
+        ("container_a + kubelet_volume_stats_b", {"container_c"}, "none"),
         ("x_total", {"x_total"}, "none"),
         ("x_total", set(), "none"),
     ],

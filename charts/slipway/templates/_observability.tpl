@@ -64,6 +64,30 @@ scrape_configs:
       # DNS knows no names of pods: their addresses stand for them
       - {source_labels: [__address__], regex: '(.+):\d+', target_label: pod}
 {{- end }}
+{{- if .Values.observability.prometheus.kubelet }}
+{{- include "slipway.kubeletScrapes" . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+What the nodes say of the release's pods. CPU and memory of containers are in both of the kubelet's documents; of the larger
+one only what the other does not have is kept. Takes the root.
+*/}}
+{{- define "slipway.kubeletScrapes" -}}
+{{- range $path, $metrics := dict "resource" "container_(cpu_usage_seconds_total|memory_working_set_bytes|start_time_seconds)" "cadvisor" "container_(cpu_cfs_.*|spec_memory_limit_bytes|network_(receive|transmit)_bytes_total)" "" "kubelet_volume_stats_.*" }}
+- job_name: kubelet{{ with $path }}-{{ . }}{{ end }}
+  scheme: https
+  metrics_path: /metrics{{ with $path }}/{{ . }}{{ end }}
+  # a kubelet's certificate is often one of its own; what the token opens is metrics alone
+  tls_config: {insecure_skip_verify: true}
+  authorization: {credentials_file: /var/run/secrets/kubernetes.io/serviceaccount/token}
+  kubernetes_sd_configs: [{role: node}]
+  relabel_configs:
+    - {source_labels: [__meta_kubernetes_node_name], target_label: node}
+  metric_relabel_configs:
+    - {source_labels: [namespace], regex: {{ $.Release.Namespace }}, action: keep}
+    - {source_labels: [__name__], regex: '{{ $metrics }}', action: keep}
+{{- end }}
 {{- end }}
 
 {{/* The rules, with this release's objectives and with windows shorter by observability.alerts.windowDivisor. Takes the root. */}}
