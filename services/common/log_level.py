@@ -5,15 +5,11 @@ import time
 from collections.abc import Mapping
 from typing import get_args
 
-import structlog
-
-from services.common.logging import configure_logging
+from services.common.logging import acts, configure_logging
 from services.common.settings import LogLevel
 
 LEVELS: tuple[str, ...] = get_args(LogLevel)
 USUAL_SECONDS, MAX_SECONDS = 600, 3600  # DEBUG that nobody turns off would fill a disk
-
-log = structlog.get_logger()
 
 
 class Level:
@@ -44,7 +40,7 @@ class Level:
                 self._timer = threading.Timer(seconds, self._go_back)
                 self._timer.daemon = True
                 self._timer.start()
-        log.warning("log_level_changed", level_before=before, level_now=level, seconds=seconds, subject=subject)
+        acts.warning("log_level_changed", level_before=before, level_now=level, seconds=seconds, subject=subject)
         return self.state()
 
     def _go_back(self) -> None:
@@ -52,7 +48,7 @@ class Level:
             self._forget_timer()
             self._current = self._configured
             configure_logging(self._service, self._configured)
-        log.warning("log_level_restored", level_now=self._configured)
+        acts.warning("log_level_restored", level_now=self._configured)
 
     def _forget_timer(self) -> None:
         if self._timer is not None:

@@ -27,6 +27,9 @@ QUIET = {
     "services.common.database_metrics": "WARNING",  # SQLAlchemy's pool, which logs under the name of our class
 }
 
+acts = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET))
+"""For what operators do to a process: written whatever the level, which is one of the things that they change."""
+
 
 class LineWriter:
     """The one place that writes to standard output: whole lines, one at a time, from any thread."""

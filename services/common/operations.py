@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-import structlog
-
 from services.common.log_level import Level
+from services.common.logging import acts
 from services.common.operators import Operators
 from services.common.profiling import MAX_SECONDS, TYPES, BusyError, Profile, Profiling, Wanted
 
 STEP_SECONDS = 3.0  # for the loop to begin or end a profile
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Operations:
         wanted = Wanted(asked.get("format", "html"), one_request=False)  # type: ignore[arg-type] # it checks
         assert self._profiling is not None  # noqa: S101 - the path is not there otherwise
         with self._profiling.place(wanted) as profile:
-            log.warning("process_profiled", subject=subject, form=wanted.form, seconds=seconds)
+            acts.warning("process_profiled", subject=subject, form=wanted.form, seconds=seconds)
             if not self._on_the_loop(profile, "start"):
                 return _told({"detail": "The event loop does not turn; /livez tells where it stands."}, 503)
             time.sleep(seconds)

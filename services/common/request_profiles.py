@@ -6,19 +6,17 @@ The first word says which service is meant: the gateway passes the header on whe
 
 import asyncio
 
-import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common.logging import acts
 from services.common.operators import operator
 from services.common.problems import problem
 from services.common.profiling import MAX_SECONDS, TYPES, BusyError, Profiling, Wanted
 
 HEADER = b"x-profile"
-
-log = structlog.get_logger()
 
 
 class RequestProfiles:
@@ -57,7 +55,7 @@ class RequestProfiles:
         except BusyError:
             await problem(scope, 409, detail="A profile is being taken here already")(scope, receive, send)
             return
-        log.warning("request_profiled", subject=principal.subject, form=form, status=status)
+        acts.warning("request_profiled", subject=principal.subject, form=form, status=status)
         headers = {"Content-Type": TYPES[form], "Cache-Control": "no-store", "X-Profiled-Status": str(status)}
         await Response(body, headers=headers)(scope, receive, send)
 

@@ -162,15 +162,15 @@ async def test_a_request_that_does_not_end_is_profiled_for_a_bounded_time(
     assert (answer.status_code, answer.headers["x-profiled-status"]) == (200, "0")
 
 
-async def test_who_profiled_what_is_in_the_log(
+async def test_who_profiled_what_is_in_the_log_once(
     client: httpx2.AsyncClient, port: httpx2.AsyncClient, operator: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     await client.get(REPORT, headers=operator)
     await port.post("/profile?seconds=0.1", headers=operator)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = {line["event"]: line["subject"] for line in lines if line["event"].endswith("_profiled")}
-    assert told == {"request_profiled": "olga", "process_profiled": "olga"}
+    told = [(line["event"], line["subject"], line["level"]) for line in lines if line["event"].endswith("_profiled")]
+    assert told == [("request_profiled", "olga", "warning"), ("process_profiled", "olga", "warning")]
 
 
 async def test_off_there_is_no_layer_and_no_path(issuer: Issuer, jwks: KeyServer, operator: dict[str, str]) -> None:
