@@ -19,14 +19,17 @@ LITERAL = re.compile(
     re.DOTALL,
 )
 QUERIES = frozenset({"url.query"})
-ADDRESSES = frozenset({"url.full", "http.url", "http.target"})
+ADDRESSES = frozenset({"url.full", "url.path", "http.url", "http.target"})
+# a long part of a path may be a secret that somebody put there, unless it is an id of ours or words
+LONG = 24
+HARMLESS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[a-z._-]+")
 STATEMENTS = frozenset({"db.query.text", "db.statement"})
 QUEUE = 2048  # the library's own default for OTEL_BSP_MAX_QUEUE_SIZE
 HEADERS = ("http.request.header.", "http.response.header.", "db.statement.parameters")
 
 
 class MaskingExporter(SpanExporter):
-    """Leaves out what follows the `?` of any address, values in SQL, and what errors say: they quote what they got."""
+    """Leaves out queries, what may be secret in paths, values in SQL, and what errors say: they quote what they got."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         """Wrap the exporter that sends."""
@@ -72,8 +75,22 @@ def _attributes(attributes: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _value(name: str, value: Any) -> Any:
     if name in ADDRESSES:
-        return str(value).partition("?")[0]
+        return _address(str(value))
     return LITERAL.sub("?", str(value)) if name in STATEMENTS else value
+
+
+def _address(text: str) -> str:
+    """A path or a whole URL without its query and without parts that may be secrets or name people."""
+    scheme, separator, rest = text.partition("?")[0].rpartition("://")
+    host, *parts = rest.split("/")
+    kept = ["…" if _is_private(part) else part for part in parts]
+    return "/".join([f"{scheme}{separator}{host}", *kept])
+
+
+def _is_private(part: str) -> bool:
+    if "@" in part or "%40" in part:
+        return True
+    return len(part) >= LONG and not HARMLESS.fullmatch(part)
 
 
 def _event(event: Event) -> Event:

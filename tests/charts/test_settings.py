@@ -210,3 +210,24 @@ def test_ports_of_the_chart_are_those_of_the_settings(dev: Objects) -> None:
             "http": ServiceSettings.model_fields["port"].default,
             "management": ServiceSettings.model_fields["management_port"].default,
         }
+
+
+@pytest.mark.parametrize(("trusted", "outside"), [(False, "traceidratio"), (True, "parentbased_traceidratio")])
+def test_callers_from_outside_decide_what_is_recorded_only_where_the_values_say(
+    chart: Chart, trusted: bool, outside: str
+) -> None:
+    values = {"tracing": TRACED["tracing"] | {"trustCallers": trusted}}
+
+    objects = chart.render(environment("dev"), values)
+
+    samplers = {
+        name: environ(objects, containers(objects.one("Deployment", f"slipway-{name}")["spec"]["template"])[0])[
+            "OTEL_TRACES_SAMPLER"
+        ]
+        for name in ("gateway", "items", "auth")
+    }
+    assert samplers == {
+        "gateway": outside,
+        "items": "parentbased_traceidratio",
+        "auth": "parentbased_traceidratio",
+    }

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -97,6 +98,38 @@ async def test_codes_and_tokens_in_addresses_stay_out_of_spans(collector: Collec
 
     assert len(collector.spans()) == 3
     assert not any(b"s3cr3t" in body or b"code=" in body for body in collector.bodies)
+
+
+async def test_where_callers_are_not_asked_they_force_no_trace_and_keep_its_id(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    async with app_client(create_app(SampleSettings())) as client:
+        await client.get("/v1/sample/ping", headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert collector.spans() == []
+    assert [line["trace_id"] for line in lines if line["event"] == "request_finished"] == [TRACE]
+
+
+@pytest.mark.parametrize("before", ["/v1/sample/slow", "/nowhere", ""])
+async def test_secrets_and_people_in_paths_stay_out_of_spans(collector: Collector, before: str) -> None:
+    async with app_client(create_app(SampleSettings())) as client:
+        for part in (f"s3cr3t{'A' * 20}", f"eyJs3cr3t.{'B' * 20}.C", "s3cr3t@example.com", "s3cr3t%40example.com"):
+            await client.get(f"{before}/{part}")
+
+    assert {attributes(span)["url.path"] for span in collector.spans()} == {f"{before}/…"}
+    assert not any(b"s3cr3t" in body for body in collector.bodies)
+
+
+async def test_ids_and_words_in_paths_stay_in_spans(collector: Collector) -> None:
+    paths = ["/v1/sample/slow/0", f"/nowhere/{uuid.uuid4()}/history", "/.well-known/oauth-authorization-server"]
+    async with app_client(create_app(SampleSettings())) as client:
+        for path in paths:
+            await client.get(path)
+
+    assert [attributes(span)["url.path"] for span in collector.spans()] == paths
 
 
 async def test_a_bug_is_recorded_with_its_stack(collector: Collector) -> None:

@@ -41,7 +41,8 @@
 {{- if .endpoint -}}
 {{- $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" .endpoint -}}
 {{- $_ := set $env "OTEL_SERVICE_NAME" $.name -}}
-{{- $_ := set $env "OTEL_TRACES_SAMPLER" "parentbased_traceidratio" -}}
+{{- /* callers from outside choose a trace's id, and not whether it is worth keeping */ -}}
+{{- $_ := set $env "OTEL_TRACES_SAMPLER" (ternary "traceidratio" "parentbased_traceidratio" (and $service.public (not .trustCallers))) -}}
 {{- $_ := set $env "OTEL_TRACES_SAMPLER_ARG" .ratio -}}
 {{- end -}}
 {{- end -}}
