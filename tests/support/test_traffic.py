@@ -1,5 +1,6 @@
 """The load generator against a small application that counts."""
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,7 @@ def standing(seen: Counter[str]) -> Starlette:
         path = "/v1/items" if request.url.path.startswith("/v1/items") else request.url.path
         seen[f"{request.method} {path}"] += 1
         if request.url.path == "/oauth2/token":
+            await asyncio.sleep(0.05)  # others want one meanwhile
             return JSONResponse({"access_token": "t"})
         if request.url.path == "/login":
             return HTMLResponse(PAGE, headers={"set-cookie": "a=b; Path=/"})
