@@ -91,6 +91,15 @@ async def test_only_a_trusted_proxy_says_by_which_scheme_the_client_came(
         assert recorder.opened == 0
 
 
+async def test_hsts_of_no_seconds_is_not_sent(make_gateway: MakeGateway, recorder: Pod) -> None:
+    """A max-age of 0 would take back what browsers remember."""
+    async with make_gateway({"/v1/a": recorder.url}, trusted_proxies="127.0.0.1/32", hsts_seconds=0) as gateway:
+        answer = await gateway.client.get("/v1/a", headers=HTTPS)
+
+    assert answer.status_code == 200
+    assert "strict-transport-security" not in answer.headers
+
+
 async def test_a_websocket_without_tls_is_sent_to_https_as_well(make_gateway: MakeGateway, recorder: Pod) -> None:
     handshake = (
         b"GET /v1/a?q=1 HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Proto: http\r\nConnection: Upgrade\r\n"
