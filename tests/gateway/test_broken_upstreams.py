@@ -234,6 +234,24 @@ async def test_a_head_answer_with_content_does_not_spoil_the_next(make_gateway: 
             assert (await gateway.client.get("/v1/a")).text == "hello"
 
 
+async def test_a_pod_whose_answers_break_off_is_free_again(make_gateway: MakeGateway) -> None:
+    """One that was busy for ever would get nothing any more as long as another is free."""
+
+    async def two(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.2", "127.0.0.3"]
+
+    half = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+    async with (
+        pod(half, "127.0.0.2") as broken,
+        pod(answering(), "127.0.0.3", broken.port) as good,
+        make_gateway({"/v1/a": f"http://pods.test:{broken.port}"}, resolve=two) as gateway,
+    ):
+        for _ in range(40):
+            await gateway.exchange(b"GET /v1/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+    assert min(len(broken.heads), len(good.heads)) > 5
+
+
 @pytest.mark.parametrize("status", [204, 304])
 async def test_answers_without_content_pass_with_any_length(status: int, make_gateway: MakeGateway) -> None:
     said = b"HTTP/1.1 %d X\r\nContent-Length: 5\r\nETag: a\r\n\r\n" % status

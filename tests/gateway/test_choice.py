@@ -56,7 +56,7 @@ def test_a_new_pod_begins_with_a_small_share_that_grows_to_a_whole_one() -> None
         shares.append(chosen([*old, new], 4000, now=100 + age)["10.0.0.9"] / 4000)
 
     assert shares == sorted(shares)
-    assert shares[0] < 0.05
+    assert 0 < shares[0] < 0.05
     assert 0.15 / 4 < shares[1] < shares[2] < 0.9 / 4
     assert 0.85 / 4 < shares[3] < 1.15 / 4
 

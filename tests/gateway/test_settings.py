@@ -132,6 +132,7 @@ BIG = LIMIT | {"count": 50_000, "seconds": 86_400}
         (entry(public="perhaps"), "ROUTES has a wrong route /v1/a: public: Input should be a valid boolean"),
         (entry(timeout=3), "ROUTES has a wrong route /v1/a: timeout: Extra inputs are not permitted"),
         ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS holds 'https://a.example/', which is no origin"),
+        ({"CORS_ORIGINS": "ftp://a.example"}, "CORS_ORIGINS holds 'ftp://a.example', which is no origin"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS holds '*', which is no origin"),
         ({"RESOLVE_SECONDS": "5"}, "RESOLVE_SECONDS is wrong: input should be less than or equal to 2"),
         ({"MAX_REQUESTS_IN_FLIGHT": "0"}, "MAX_REQUESTS_IN_FLIGHT is wrong: input should be greater than"),
