@@ -35,7 +35,9 @@ def saying(*parts: bytes, then: str = "close") -> Script:
     return script
 
 
-async def deaf(_: Any, __: Writer) -> None:
+async def deaf(_: Any, writer: Writer) -> None:
+    # else the system may take in 32 MiB for it
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     await asyncio.sleep(60)
 
 

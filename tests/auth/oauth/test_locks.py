@@ -96,8 +96,9 @@ async def test_a_machines_token_is_dated_after_the_wait_for_its_client(flow: Flo
     form = {"grant_type": "client_credentials", **machine.authentication()}
     lock = f"SELECT 1 FROM clients WHERE id = '{machine.id}' FOR UPDATE"
     revoke = f"INSERT INTO revocations (kind, target) VALUES ('client', '{machine.id}')"
+    tick = "SELECT pg_sleep(0.005)"  # a token of the revocation's own millisecond is refused with those before it
 
-    answer = await meanwhile(lock, flow.http.post(TOKEN, data=form), then=revoke)
+    answer = await meanwhile(lock, flow.http.post(TOKEN, data=form), then=f"{revoke}; {tick}")
 
     token = answer.json()["access_token"]
     asked = await flow.http.post("/oauth2/introspect", data={"token": token, **flow.client.authentication()})
