@@ -18,6 +18,7 @@ RESOURCES = {
     "/apis/gateway.networking.k8s.io/v1": ["HTTPRoute"],
     "/apis/networking.k8s.io/v1": ["Ingress", "NetworkPolicy"],
     "/apis/policy/v1": ["PodDisruptionBudget"],
+    "/apis/rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding"],
 }
 """By root of the API: every kind that the chart has or looks up."""
 PLURALS = {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies"}
@@ -63,9 +64,11 @@ def documents(objects: list[Manifest], namespace: str) -> dict[str, Manifest]:
         found[root] = {"kind": "APIResourceList", "groupVersion": version, "resources": []}
         for kind in kinds:
             plural = PLURALS.get(kind, f"{kind.lower()}s")
-            described = {"name": plural, "kind": kind, "namespaced": True, "verbs": ["get", "list"], "singularName": ""}
+            namespaced = not kind.startswith("Cluster")
+            verbs = ["get", "list"]
+            described = {"name": plural, "kind": kind, "namespaced": namespaced, "verbs": verbs, "singularName": ""}
             found[root]["resources"].append(described)
-            place = f"{root}/namespaces/{namespace}/{plural}"
+            place = f"{root}/namespaces/{namespace}/{plural}" if namespaced else f"{root}/{plural}"
             items = [o for o in objects if o["kind"] == kind]
             found[place] = {"kind": f"{kind}List", "apiVersion": version, "metadata": {}, "items": items}
             found |= {f"{place}/{o['metadata']['name']}": o for o in items}
