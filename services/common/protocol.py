@@ -20,6 +20,7 @@ MAX_FRAMING_BYTES = 16 * 1024  # of a body beside its own bytes: chunk sizes and
 SLOW_READER_SECONDS = 60.0  # for a client that takes nothing of an answer
 LINGER_SECONDS = 2.0  # for the rest of a body that nobody reads any more
 LINGER_BYTES = 8 * 1024 * 1024
+ONE_PACKET_BYTES = 64 * 1024  # of a body that is copied behind its head; a larger one is not worth the copy
 
 
 class _RefusedError(Exception):
@@ -277,8 +278,10 @@ class _CycleTransport:
         if self._head is None:
             self._transport.write(data)
         else:
-            self._transport.writelines((self._head, data))
-            self._head = None
+            head, self._head = self._head, None
+            # not `writelines`: since Python 3.12 an empty part stays in its buffer, and the connection never closes
+            for part in (head + data,) if len(data) <= ONE_PACKET_BYTES else (head, data):
+                self._transport.write(part)
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
