@@ -1,7 +1,6 @@
 """What is refused before it becomes a request, seen from a bare socket."""
 
 import asyncio
-import gc
 import json
 import socket
 import struct
@@ -13,6 +12,7 @@ from services.common import protocol, server
 from services.common.app import create_service
 from tests.common.sample.main import SampleSettings, create_app, router
 from tests.support.clients import app_client
+from tests.support.garbage import REQUESTS, left_by_requests
 
 GOOD = b"GET /v1/sample/ping HTTP/1.1\r\nHost: a\r\n"
 
@@ -177,25 +177,7 @@ async def test_answers_to_head_are_in_order_with_the_others(port: int) -> None:
 
 async def test_an_exchange_leaves_nothing_to_the_garbage_collector(port: int) -> None:
     request = GOOD + b"\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-
-    async def ask(times: int) -> None:
-        for _ in range(times):
-            writer.write(request)
-            async with asyncio.timeout(10):
-                await reader.readuntil(b"}")
-
-    await ask(5)
-    gc.collect()
-    gc.disable()
-    try:
-        await ask(50)
-        left = gc.collect()
-    finally:
-        gc.enable()
-        writer.close()
-
-    assert left < 50
+    assert await left_by_requests(port, request, b"}") < REQUESTS
 
 
 async def test_pipelined_requests_are_answered_in_order(port: int) -> None:
