@@ -124,4 +124,4 @@ async def test_without_the_locks_each_of_these_promises_is_broken(settings: Auth
             for race in RACES:
                 other = [replica.of(app) for app in [flow.parties.app()] for replica in replicas]
                 with pytest.raises((AssertionError, ValueError)):  # ValueError: there is more than one, or none
-                    await race(other, 1)
+                    await race(other, ROUNDS)

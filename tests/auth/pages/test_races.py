@@ -149,4 +149,4 @@ async def test_without_the_locks_codes_let_more_than_one_in(settings: AuthSettin
             # not `confirm_at_once`: that an address is unique keeps a second account away even so
             for race in (type_one_step_at_once, type_one_recovery_code_at_once, guess_at_once):
                 with pytest.raises(AssertionError):
-                    await race(browsers, 1)
+                    await race(browsers, ROUNDS)

@@ -1,7 +1,7 @@
 """`python -m tests.auth.racing serve`: auth that waits a moment behind each lock of what is good once.
 
 So the races of the tests are ones, however fast the machine is. With WITHOUT_LOCKS the same is read, waited and written
-without a lock: the tests have to see that.
+without a lock, and waited longer, as nothing but that wait brings two of them together: the tests have to see that.
 """
 
 import os
@@ -21,7 +21,8 @@ from services.auth.users.factor_repository import CodeRepository, FactorReposito
 from services.auth.users.models import MailedCode, RecoveryCode, TotpFactor
 from services.common.process import run
 
-PAUSE: Any = select(func.pg_sleep(0.02))
+WITHOUT_LOCKS = "WITHOUT_LOCKS" in os.environ
+PAUSE: Any = select(func.pg_sleep(0.2 if WITHOUT_LOCKS else 0.02))
 
 
 def wait_behind_locks() -> None:
@@ -104,7 +105,7 @@ def take_locks_away() -> None:
 
 
 if __name__ == "__main__":
-    if "WITHOUT_LOCKS" in os.environ:
+    if WITHOUT_LOCKS:
         take_locks_away()
     else:
         wait_behind_locks()
