@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 
 import httpx2
 import pytest
@@ -16,38 +18,45 @@ from tests.e2e.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
-FASTER = {"observability": {"bundled": True, "scrapeSeconds": 5, "alerts": {"windowDivisor": 12}}}
-"""Minutes of five seconds; two minutes of a rate are still four scrapes."""
+FASTER = {
+    "services": {"items": {"routes": {"/v1/items": {"limits": [{"per": "principal", "count": 1000, "seconds": 1}]}}}},
+    "observability": {"bundled": True, "scrapeSeconds": 5, "alerts": {"windowDivisor": 12}},
+}
+"""Minutes of five seconds; two minutes of a rate are still two scrapes. And a limit to ask `state` about."""
 FIRE_SECONDS, CLEAR_SECONDS = 150, 240
-CACHE = ("CacheUnavailable", "RedisDown")
 
 
-def test_a_cache_that_is_gone_wakes_somebody_and_one_that_is_back_lets_them_sleep(release: OwnRelease) -> None:
+@dataclass(frozen=True)
+class Fault:
+    """A server that is taken away, and the alerts that say so."""
+
+    server: str
+    alerts: frozenset[str]
+
+
+FAULTS = (
+    Fault("cache", frozenset({"CacheUnavailable", "RedisDown"})),
+    Fault("state", frozenset({"LimitStoreGone", "RevocationsSilent", "RedisDown"})),
+    Fault("postgres", frozenset({"PostgresDown", "DatabaseFails"})),
+)
+
+
+def test_a_server_that_is_gone_wakes_somebody_and_one_that_is_back_lets_them_sleep(release: OwnRelease) -> None:
     with release.changed(FASTER), release.client() as client, watching(release) as prometheus:
         item = client.post("/v1/items", json=edge.make_item(name="Watched")).headers["location"]
-        with reading(client, item):
-            wait_until(
-                "reads come from the cache, and no alert about it fires",
-                lambda: hits(prometheus) and not firing(prometheus) & set(CACHE),
-                seconds=CLEAR_SECONDS,
-                otherwise=lambda: told(release, prometheus),
-            )
-            scale(release, 0)
-            try:
-                wait_until(
-                    "both alerts about the cache fire",
-                    lambda: firing(prometheus) >= set(CACHE),
-                    seconds=FIRE_SECONDS,
-                    otherwise=lambda: told(release, prometheus),
-                )
-            finally:
-                scale(release, 1)
-            wait_until(
-                "neither fires any more",
-                lambda: not firing(prometheus) & set(CACHE),
-                seconds=CLEAR_SECONDS,
-                otherwise=lambda: told(release, prometheus),
-            )
+        with reading(client, item, "/v1/items"):
+            for fault in FAULTS:
+                quiet = partial(is_quiet, prometheus, fault)
+                say = partial(told, release, prometheus)
+                what = f"{fault.server}: {', '.join(sorted(fault.alerts))}"
+                wait_until(f"{what} are quiet under load", quiet, seconds=CLEAR_SECONDS, otherwise=say)
+                scale(release, fault.server, 0)
+                try:
+                    fires = partial(is_told, prometheus, fault)
+                    wait_until(f"{what} fire", fires, seconds=FIRE_SECONDS, otherwise=say)
+                finally:
+                    scale(release, fault.server, 1)
+                wait_until(f"{what} are quiet again", quiet, seconds=CLEAR_SECONDS, otherwise=say)
 
 
 @contextmanager
@@ -62,13 +71,15 @@ def watching(release: OwnRelease) -> Iterator[Prometheus]:
 
 
 @contextmanager
-def reading(client: httpx2.Client, path: str) -> Iterator[None]:
-    """Somebody reads the same item ten times a second, whatever the answer."""
+def reading(client: httpx2.Client, *paths: str) -> Iterator[None]:
+    """Somebody reads each of these ten times a second, whatever the answer."""
     stop = threading.Event()
 
     def go_on() -> None:
         while not stop.wait(0.1):
-            client.get(path)
+            for path in paths:
+                with suppress(httpx2.HTTPError):
+                    client.get(path)
 
     reader = threading.Thread(target=go_on)
     reader.start()
@@ -79,9 +90,15 @@ def reading(client: httpx2.Client, path: str) -> Iterator[None]:
         reader.join(30)
 
 
-def hits(prometheus: Prometheus) -> bool:
-    """Whether the cache answers, as Prometheus sees it."""
-    return bool(prometheus.query('sum(rate(items_cache_requests_total{result="hit"}[30s])) > 0'))
+def is_quiet(prometheus: Prometheus, fault: Fault) -> bool:
+    """Whether requests are seen, and none of the fault's alerts fires."""
+    seen = prometheus.query('sum(rate(items_cache_requests_total{result="hit"}[30s])) > 0')
+    return bool(seen) and not firing(prometheus) & fault.alerts
+
+
+def is_told(prometheus: Prometheus, fault: Fault) -> bool:
+    """Whether all of the fault's alerts fire."""
+    return firing(prometheus) >= fault.alerts
 
 
 def firing(prometheus: Prometheus) -> set[str]:
@@ -89,9 +106,9 @@ def firing(prometheus: Prometheus) -> set[str]:
     return {series.labels["alertname"] for series in prometheus.query('ALERTS{alertstate="firing"}')}
 
 
-def scale(release: OwnRelease, replicas: int) -> None:
-    """So many pods of the cache."""
-    name = f"statefulset/{release.name}-cache"
+def scale(release: OwnRelease, server: str, replicas: int) -> None:
+    """So many pods of a server of the release's own."""
+    name = f"statefulset/{release.name}-{server}"
     commands.run(*release.kube.cluster.kubectl("-n", release.namespace, "scale", name, f"--replicas={replicas}"))
 
 
