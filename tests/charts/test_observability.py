@@ -12,6 +12,7 @@ import yaml
 from grafana import build, promql
 from grafana.alerts import ALL
 from grafana.board_json import RUNBOOKS
+from grafana.boards import ALL as BOARDS
 from grafana.queries import workloads
 from tests.charts.chart import Chart, Objects, Refused, containers, variables
 from tests.charts.conftest import environment
@@ -24,11 +25,17 @@ ON = {
     "podMonitors": True,
     "prometheusRule": True,
     "dashboards": True,
+    "kubeStateMetrics": {"enabled": True},
     "exporters": {"enabled": True},
     "grafana": {"enabled": True},
     "jaeger": {"enabled": True},
 }
-PARTS = ["cache-exporter", "grafana", "jaeger", "postgres-exporter", "prometheus", "state-exporter"]
+PARTS = [
+    *("cache-exporter", "grafana", "jaeger", "kube-state-metrics", "postgres-exporter", "prometheus"),
+    "state-exporter",
+]
+KINDS = {word: f"{word}s" for word in ("deployment", "horizontalpodautoscaler", "job", "pod")}
+"""Of kube-state-metrics: the second word of a metric's name, and what it is told to list."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +70,8 @@ def test_production_brings_none_of_it(chart: Chart) -> None:
 
 def test_each_part_is_there_once_and_only_when_it_is_on(watched: Objects, chart: Chart) -> None:
     named = {f"slipway-{part}" for part in PARTS}
-    only = chart.render(environment("dev"), {"observability": {"bundled": True, "exporters": {"enabled": False}}})
+    off = {"exporters": {"enabled": False}, "kubeStateMetrics": {"enabled": False}}
+    only = chart.render(environment("dev"), {"observability": {"bundled": True, **off}})
 
     assert named <= watched.kind("StatefulSet").keys()
     assert named & only.kind("StatefulSet").keys() == {"slipway-prometheus"}
@@ -81,6 +89,7 @@ def test_every_service_and_exporter_is_scraped_under_its_own_name(watched: Objec
     assert found == {
         **{name: (f"slipway-{name}-scrape", 9000) for name in ("auth", "gateway", "items")},
         "postgres": ("slipway-postgres-exporter-scrape", 9187),
+        "kube-state-metrics": ("slipway-kube-state-metrics-scrape", 8080),
         **{name: (f"slipway-{name}-exporter-scrape", 9121) for name in ("cache", "state")},
     }
     for service, port in found.values():
@@ -111,7 +120,8 @@ def test_exporters_read_passwords_from_secrets(watched: Objects) -> None:
 
 
 def test_nodes_are_asked_with_a_token_that_opens_their_metrics_alone(watched: Objects, chart: Chart) -> None:
-    without = chart.render(environment("dev"), "observability.prometheus.kubelet=false")
+    off = {"prometheus": {"kubelet": False}, "kubeStateMetrics": {"enabled": False}}
+    without = chart.render(environment("dev"), {"observability": off})
 
     (role,) = watched.kind("ClusterRole").values()
     assert role["rules"] == [
@@ -122,7 +132,46 @@ def test_nodes_are_asked_with_a_token_that_opens_their_metrics_alone(watched: Ob
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert [subject["name"] for subject in binding["subjects"]] == ["slipway-prometheus"]
     assert not without.kind("ClusterRole")
+    assert not without.kind("Role")
     assert "serviceAccountToken" not in str(without.kind("StatefulSet"))
+
+
+def test_kube_state_metrics_lists_what_queries_ask_for_and_may_see_no_more_than_that(watched: Objects) -> None:
+    name = "slipway-kube-state-metrics"
+    (container,) = containers(watched.one("StatefulSet", name)["spec"]["template"])
+    options = dict(word.removeprefix("--").split("=") for word in container["args"])
+    board = [target.expr for board in BOARDS for panel in board.panels for target in panel.targets]
+    asked = {n for expr in [*board, *(alert.expr for alert in ALL)] for n in promql.metrics(expr) if n[:5] == "kube_"}
+
+    assert options["namespaces"] == "slipway"
+    assert options["resources"].split(",") == sorted({KINDS[metric.split("_")[1]] for metric in asked})
+    rules = watched.one("Role", name)["rules"]
+    assert sorted(kind for rule in rules for kind in rule["resources"]) == options["resources"].split(",")
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    binding = watched.one("RoleBinding", name)
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    assert [subject["name"] for subject in binding["subjects"]] == [name]
+    assert "kube-state-metrics" not in str(watched.kind("ClusterRoleBinding"))
+
+
+def test_a_series_of_kube_state_metrics_keeps_the_pod_and_namespace_that_it_is_about(watched: Objects) -> None:
+    kept = [job["job_name"] for job in jobs(watched) if job.get("honor_labels")]
+
+    assert kept == ["kube-state-metrics"]
+
+
+def test_only_who_asks_the_kubernetes_api_gets_a_token_and_a_way_there(watched: Objects) -> None:
+    policies = network(watched)
+    for name, api, kubelets in (
+        ("prometheus", True, True),
+        ("kube-state-metrics", True, False),
+        *((part, False, False) for part in PARTS if part not in ("prometheus", "kube-state-metrics")),
+    ):
+        pod = watched.one("StatefulSet", f"slipway-{name}")["spec"]["template"]["spec"]
+        assert ("serviceAccountToken" in str(pod["volumes"])) == api, name
+        assert pod["automountServiceAccountToken"] is False
+        assert policies.allows(component(name), Address("172.31.255.2"), 6443) == api, name
+        assert policies.allows(component(name), Address("172.31.255.2"), 10250) == kubelets, name
 
 
 def test_of_what_nodes_say_only_the_releases_own_series_are_kept_and_each_once(watched: Objects) -> None:
@@ -188,6 +237,10 @@ def test_a_postgres_that_no_service_uses_is_watched_too(chart: Chart) -> None:
         ("prometheus", "postgres-exporter", 9187, True),
         ("prometheus", "cache-exporter", 9121, True),
         ("prometheus", "postgres", 5432, False),
+        ("prometheus", "kube-state-metrics", 8080, True),
+        ("items", "kube-state-metrics", 8080, False),
+        ("kube-state-metrics", "postgres", 5432, False),
+        ("kube-state-metrics", "prometheus", 9090, False),
         ("postgres-exporter", "postgres", 5432, True),
         ("postgres-exporter", "cache", 6379, False),
         ("cache-exporter", "cache", 6379, True),
@@ -211,7 +264,7 @@ def test_what_watches_neither_reaches_the_world_nor_is_reached(watched: Objects,
     policies: Network = network(watched)
 
     assert not policies.allows(component(part), Address("198.51.100.1"), 443)
-    for port in (3000, 9090, 16686):
+    for port in (3000, 8080, 9090, 16686):
         assert not policies.allows(Pod({}, namespace="ingress"), component(part), port)
 
 
@@ -294,6 +347,11 @@ def test_monitors_label_pods_as_the_dashboards_ask(watched: Objects) -> None:
             {"exporters": {"postgres": {"password": "monitor-secret-value", "existingSecret": "own"}}},
             "exclude each other",
         ),
+        (
+            {"kubeStateMetrics": {"enabled": True}},
+            "observability.kubeStateMetrics.enabled is true and observability.bundled is false",
+        ),
+        ({"kubeStateMetrics": {"resource": {}}}, "resource"),
         ({"grafana": {"enabled": True}}, "observability.grafana.enabled is true and observability.bundled is false"),
     ],
 )

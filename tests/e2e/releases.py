@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {
         "auth": {"replicas": 1, "routes": {"/oauth2": {"limits": []}}},
         "items": {"routes": {"/v1/items": {"limits": []}}},
     },
-    "observability": {"prometheus": {"kubelet": False}},
+    "observability": {"prometheus": {"kubelet": False}, "kubeStateMetrics": {"enabled": False}},
 }
 """What an own release differs in from that of `make up`: nothing scales, so that pods can be counted; the gateway
 limits nobody, because all who call here come from one address and some as fast as they can; and nothing of it lies

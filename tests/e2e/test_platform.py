@@ -72,7 +72,7 @@ def test_everything_of_the_release_is_healthy(platform: Release) -> None:
         "every pod is ready", lambda: all(map(ready, platform.pods())), seconds=60, otherwise=platform.report
     )
     components = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in platform.pods()}
-    watching = {"prometheus", "postgres-exporter", "cache-exporter", "state-exporter"}
+    watching = {"prometheus", "kube-state-metrics", "postgres-exporter", "cache-exporter", "state-exporter"}
     assert components == {"gateway", "items", "auth", "postgres", "cache", "state"} | watching
     for claim in platform.objects("PersistentVolumeClaim"):
         assert claim["status"]["phase"] == "Bound", claim

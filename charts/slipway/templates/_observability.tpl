@@ -1,8 +1,8 @@
 {{/* What watches the release: its parts, the rules with their windows, what Prometheus and Grafana read. */}}
 
 {{/*
-The parts that are on, as JSON by name: image, port, args, env, secrets (variable: the Secret whose password it is), resources, size of /data, and in
-`calls` the components and ports that it asks. Takes the root.
+The parts that are on, as JSON by name: image, port, args, env, secrets (variable: the Secret whose password it is), resources, size of /data, in
+`calls` the components and ports that it asks, and in `api` the ports of the Kubernetes API and its nodes, to which it gets a token. Takes the root.
 */}}
 {{- define "slipway.watchers" -}}
 {{- $root := . -}}
@@ -28,8 +28,14 @@ The parts that are on, as JSON by name: image, port, args, env, secrets (variabl
 {{- $calls := dict -}}
 {{- range $name, $_ := .Values.services }}{{ $_ := set $calls $name 9000 }}{{ end -}}
 {{- range $exporters }}{{ $_ := set $calls .name .port }}{{ end -}}
+{{- if $on.kubeStateMetrics.enabled -}}
+{{- $_ := set $calls "kube-state-metrics" 8080 -}}
+{{- /* an empty host is every address, also where a kernel knows no IPv6 */ -}}
+{{- $args := list "--host=" "--port=8080" "--telemetry-host=" "--telemetry-port=8081" (printf "--namespaces=%s" .Release.Namespace) (printf "--resources=%s" (include "slipway.stateResources" . | fromJson | values | sortAlpha | join ",")) -}}
+{{- $_ := set $parts "kube-state-metrics" (merge (dict "port" 8080 "more" (list 8081) "args" $args "env" dict "secrets" dict "calls" dict "api" (list 443 6443) "ready" "/readyz" "readyPort" "port-8081" "size" "") $on.kubeStateMetrics) -}}
+{{- end -}}
 {{- $args := list "--config.file=/config/prometheus.yaml" "--storage.tsdb.path=/data" (printf "--storage.tsdb.retention.time=%s" $on.prometheus.retention) "--enable-feature=exemplar-storage" -}}
-{{- $_ := set $parts "prometheus" (merge (dict "port" 9090 "args" $args "env" dict "secrets" dict "calls" $calls "ready" "/-/ready") $on.prometheus) -}}
+{{- $_ := set $parts "prometheus" (merge (dict "port" 9090 "args" $args "env" dict "secrets" dict "calls" $calls "api" (ternary (list 443 6443 10250) list $on.prometheus.kubelet) "ready" "/-/ready") $on.prometheus) -}}
 {{- end -}}
 {{- if $on.grafana.enabled -}}
 {{- $env := dict "GF_AUTH_ANONYMOUS_ENABLED" "true" "GF_AUTH_DISABLE_LOGIN_FORM" "true" "GF_ANALYTICS_REPORTING_ENABLED" "false" "GF_ANALYTICS_CHECK_FOR_UPDATES" "false" "GF_PATHS_DATA" "/data" "GF_PATHS_PROVISIONING" "/config/provisioning" -}}
@@ -52,7 +58,13 @@ global:
 rule_files: [/config/rules.yaml]
 scrape_configs:
 {{- range $name, $port := $prometheus.calls }}
+  {{- if eq $name "kube-state-metrics" }}
+  # namespace and pod are those that a series is about; the job is called as public dashboards and kube-prometheus-stack call it
+  - job_name: {{ $name }}
+    honor_labels: true
+  {{- else }}
   - job_name: {{ $root.Release.Name }}-{{ $name }}
+  {{- end }}
     dns_sd_configs:
       - names: [{{ printf "%s-scrape.%s.svc.%s." (include "slipway.fullname" (dict "root" $root "name" $name)) $root.Release.Namespace $root.Values.clusterDomain }}]
         type: A
@@ -88,6 +100,11 @@ one only what the other does not have is kept. Takes the root.
     - {source_labels: [namespace], regex: {{ $.Release.Namespace }}, action: keep}
     - {source_labels: [__name__], regex: '{{ $metrics }}', action: keep}
 {{- end }}
+{{- end }}
+
+{{/* Kinds that dashboards and alerts ask kube-state-metrics about, as JSON by their API group. */}}
+{{- define "slipway.stateResources" -}}
+{"": "pods", "apps": "deployments", "autoscaling": "horizontalpodautoscalers", "batch": "jobs"}
 {{- end }}
 
 {{/* The rules, with this release's objectives and with windows shorter by observability.alerts.windowDivisor. Takes the root. */}}
@@ -142,6 +159,9 @@ dashboards.yaml: |
 {{- $on := .Values.observability -}}
 {{- if and $on.exporters.postgres.password $on.exporters.postgres.existingSecret -}}
 {{- fail "observability.exporters.postgres.password and observability.exporters.postgres.existingSecret exclude each other." -}}
+{{- end -}}
+{{- if and $on.kubeStateMetrics.enabled (not $on.bundled) -}}
+{{- fail "observability.kubeStateMetrics.enabled is true and observability.bundled is false: it is asked by the release's own Prometheus alone; kube-prometheus-stack brings one for the whole cluster." -}}
 {{- end -}}
 {{- if and $on.grafana.enabled (not $on.bundled) -}}
 {{- fail "observability.grafana.enabled is true and observability.bundled is false: this Grafana shows the release's own Prometheus; for another one set observability.dashboards." -}}

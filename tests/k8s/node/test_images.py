@@ -6,11 +6,13 @@ import os
 import shutil
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from k8s.node import archives, images, package_config, packages, scratch
+from k8s.node import archives, images, package_config, packages, scratch, tools
 from k8s.node.errors import NodeError
 from k8s.node.registry import KEEP_TAGS, old
 
@@ -214,3 +216,28 @@ def test_of_every_repository_the_newest_images_stay() -> None:
 
 def test_buildahs_temporary_folder_is_there_after_a_down_removed_it() -> None:
     assert Path(images._environment()["TMPDIR"]).is_dir()
+
+
+def test_what_the_node_makes_is_called_as_the_chart_asks_for_it() -> None:
+    values = yaml.safe_load((Path(__file__).parents[3] / "charts" / "slipway" / "values.yaml").read_text())
+
+    made = {ref for ref, _ in images.SERVERS.values()} | {archives.PROMETHEUS, archives.KUBE_STATE_METRICS}
+
+    assert made <= set(asked_for(values))
+
+
+def asked_for(values: object) -> Iterator[str]:
+    """References of all images below these values."""
+    if isinstance(values, dict):
+        if values.keys() >= {"registry", "repository", "tag"}:
+            yield f"{values['registry']}/{values['repository']}:{values['tag']}"
+        for value in values.values():
+            yield from asked_for(value)
+
+
+def test_kube_state_metrics_is_of_the_version_that_its_image_and_it_itself_name() -> None:
+    version = archives.KUBE_STATE_METRICS.rpartition(":")[2]
+    tool = tools.ALL["kube-state-metrics"]
+
+    assert f"{tool.package} {version} " in (tools.source(tool.module) / "go.mod").read_text()
+    assert tool.ldflags.endswith(f"={version}")
