@@ -19,6 +19,13 @@ REQUIRED = ("cpu", "memory", "pids")
 WANTED = (*REQUIRED, "cpuset", "io", "hugetlb")
 ENTER = 'echo $$ >"$0" && exec "$@"'
 
+# What all pods together weigh against the rest of the machine, for each processor. Elsewhere that rest is in two
+# folders of one processor's weight, user.slice and system.slice; here each busy program or session may weigh that
+# by itself (version 1: 1024, version 2: 100). A folder left as the kernel makes it has no more than one of them,
+# whatever the kubelet writes below: beside eight, a ninth of the machine. Four a processor keep half of two for pods
+PROCESSOR = {"cpu.shares": 4 * 1024, "cpu.weight": 4 * 100}
+HEAVIEST = {"cpu.shares": 262_144, "cpu.weight": 10_000}  # that the kernel takes
+
 
 @dataclass(frozen=True)
 class Cgroups:
@@ -66,6 +73,7 @@ class Cgroups:
                 self._copy_cpuset(hierarchy, mine)
         if self.is_unified:
             self._delegate(self.root / NAME)
+        self._weigh()
         (self.tracking / "parts").mkdir(exist_ok=True)
 
     def _delegate(self, folder: Path) -> None:
@@ -79,6 +87,14 @@ class Cgroups:
                 f"the kernel refuses to delegate {', '.join(wanted)} below {folder} ({error.strerror}):"
                 " the folder holds processes; move them into a subgroup or run outside that container"
             ) from error
+
+    def _weigh(self) -> None:
+        """Have the requests of pods count beside what else this machine does: they share what this folder gets."""
+        processors = os.cpu_count() or 1
+        for hierarchy in self.hierarchies():
+            for name, weight in PROCESSOR.items():
+                if (file := hierarchy / NAME / name).exists():
+                    file.write_text(str(min(HEAVIEST[name], processors * weight)))
 
     @staticmethod
     def _copy_cpuset(hierarchy: Path, mine: Path) -> None:

@@ -1,5 +1,6 @@
 """Control groups of version 1 and 2, on made-up trees."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,22 @@ def test_version_2_keeps_processes_out_of_the_folder_that_delegates(version_2: C
 
     assert (version_2.root / "slipway" / "parts").is_dir()
     assert (version_2.root / "slipway" / "cgroup.procs").read_text() == ""
+
+
+@pytest.mark.parametrize(("processors", "weights"), [(2, [8192, 800]), (64, [262_144, 10_000])])
+def test_all_pods_together_weigh_by_the_processors_of_the_machine(
+    version_1: Cgroups, version_2: Cgroups, monkeypatch: pytest.MonkeyPatch, processors: int, weights: list[int]
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    (version_1.root / "cpu/slipway").mkdir()
+    files = [version_1.root / "cpu/slipway/cpu.shares", version_2.root / "slipway/cpu.weight"]
+    for file, default in zip(files, ("1024", "100"), strict=True):
+        file.write_text(default)  # one program's weight: the kernel makes the file with the folder
+
+    version_1.prepare()
+    version_2.prepare()
+
+    assert [int(file.read_text()) for file in files] == weights
 
 
 def test_a_version_2_root_that_holds_processes_is_refused_with_the_reason(version_2: Cgroups) -> None:
