@@ -16,6 +16,8 @@ from tests.charts.test_policies import component, network
 KEDA = "github.com/kedacore/keda/v2"
 BY_KEDA = {"services": {"items": {"autoscaling": {"driver": "keda", "targetRequestsInFlight": 20}}}}
 
+NO_MORE_THAN_THERE_ARE = {"type": "Percent", "value": 100, "periodSeconds": 30}
+
 
 @pytest.fixture(scope="module")
 def scaled(chart: Chart) -> Objects:
@@ -86,7 +88,8 @@ def test_keda_scales_by_cpu_and_by_requests_in_flight(scaled: Objects) -> None:
     spec = scaled.one("ScaledObject", "slipway-items")["spec"]
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (1, 3)
     assert spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == {
-        "scaleDown": {"stabilizationWindowSeconds": 30}
+        "scaleUp": {"policies": [NO_MORE_THAN_THERE_ARE]},
+        "scaleDown": {"stabilizationWindowSeconds": 30},
     }
     assert "fallback" not in spec
 
@@ -147,6 +150,15 @@ def test_the_charts_own_autoscaler_takes_requests_in_flight_beside_cpu(chart: Ch
             },
         },
     ]
+
+
+def test_no_more_pods_start_at_a_time_than_serve(dev: Objects) -> None:
+    """Kubernetes' own rule makes four of one at once, whose starts take the CPU of the one that serves."""
+    autoscalers = dev.kind("HorizontalPodAutoscaler").values()
+
+    assert autoscalers
+    for autoscaler in autoscalers:
+        assert autoscaler["spec"]["behavior"]["scaleUp"] == {"policies": [NO_MORE_THAN_THERE_ARE]}
 
 
 def test_keda_may_take_over_from_the_charts_own_autoscaler(dev: Objects) -> None:

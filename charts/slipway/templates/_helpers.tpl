@@ -40,6 +40,15 @@ uses `state`, where it says what was revoked.
 {{- if eq $service.autoscaling.driver "none" }}{{ int $service.replicas }}{{ else }}{{ int $service.autoscaling.maxReplicas }}{{ end -}}
 {{- end }}
 
+{{/*
+How many pods an autoscaler may add at a time: as many as there are, within half a minute. Each takes seconds of CPU to
+start and serves nobody meanwhile; Kubernetes' own rule, four at once, has four take it from one that serves.
+*/}}
+{{- define "slipway.scaleUp" -}}
+policies:
+  - {type: Percent, value: 100, periodSeconds: 30}
+{{- end }}
+
 {{/* The image of a service: the digest, where given, decides; the tag then only tells people what it is. */}}
 {{- define "slipway.image" -}}
 {{- $service := include "slipway.service" . | fromJson -}}
