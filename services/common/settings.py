@@ -149,7 +149,9 @@ class PostgresSettings(ProcessSettings):
 
     database_url: PostgresUrl
     database_pool_size: int = Field(default=8, ge=1, le=100)
-    database_pool_timeout_seconds: float = Field(default=1, gt=0)
+    # the start of a pod beside this one, or a burst, takes seconds and passes: who waits meanwhile is served.
+    # Nobody waits for a server that the readiness check found away; time-outs of routes are longer
+    database_pool_timeout_seconds: float = Field(default=5, gt=0)
     database_statement_timeout_seconds: float = Field(default=5, gt=0)
 
 

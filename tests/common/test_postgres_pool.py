@@ -55,6 +55,26 @@ async def test_a_request_that_finds_no_connection_in_time_is_503(rows: httpx2.As
     assert (await rows.get("/one")).json() == 1
 
 
+async def test_a_request_is_served_when_all_connections_are_busy_for_as_long_as_a_pod_takes_to_start(
+    database_url: str,
+) -> None:
+    registry = CollectorRegistry()
+    settings = Settings(database_url=database_url, database_pool_size=1)
+    async with open_postgres(settings, registry) as engine:
+
+        async def hold() -> None:
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT pg_sleep(2.5)"))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hold())
+            await statements(database_url, "pg_sleep", 1)
+            async with engine.connect() as connection:
+                assert await connection.scalar(text("SELECT 1")) == 1
+
+    assert registry.get_sample_value("database_pool_timeouts_total") == 0
+
+
 async def test_a_connection_is_back_before_the_answer_is_sent(database_url: str) -> None:
     """A client that reads slowly must not hold a connection."""
     held: list[float | None] = []
