@@ -99,6 +99,14 @@ async def test_each_kind_of_client_redeems_its_codes(flow: Flow, method: str) ->
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("verifier", ["x" * 42, "x" * 129, VERIFIER + "!", VERIFIER + "\n"], ids=repr)
+async def test_a_verifier_that_is_none_is_refused_although_the_challenge_is_its_own(flow: Flow, verifier: str) -> None:
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    code = await flow.code(code_challenge=challenge)
+
+    assert error_of(await flow.redeem(code, code_verifier=verifier)) == (400, "invalid_grant")
+
+
 async def test_a_code_used_again_is_refused_and_ends_what_it_gave(flow: Flow) -> None:
     code = await flow.code()
     tokens = (await flow.redeem(code)).json()

@@ -106,6 +106,7 @@ async def test_a_form_that_cannot_be_read_gets_a_page(flow: Flow, body: bytes, m
         ("http://[::1]/callback", "http://::1:49152/callback", False),
         ("http://localhost/callback", "http://localhost:49152/callback", False),
         ("https://127.0.0.1/callback", "https://127.0.0.1:49152/callback", False),
+        ("https://127.0.0.1/callback", "http://127.0.0.1https://127.0.0.1/callback", False),
         ("https://app.example:8443/callback", "https://app.example:8444/callback", False),
         (NATIVE, NATIVE, True),
         (NATIVE, "com.example.app:/callback2", False),
