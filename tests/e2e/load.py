@@ -13,8 +13,12 @@ MOST_SECONDS, MOST_REQUESTS = 240, 60_000
 
 
 @contextmanager
-def load(client: httpx2.Client, path: str) -> Iterator[None]:
-    """GET `path` as fast as it is answered for as long as the block lasts, within the bounds above."""
+def load(client: httpx2.Client, path: str) -> Iterator[list[int]]:
+    """GET `path` as fast as it is answered for as long as the block lasts, within the bounds above.
+
+    Notes every status; a request without an answer raises at the end.
+    """
+    seen: list[int] = []  # by several threads, which an addition would lose some of
     stop = threading.Event()
     deadline = time.monotonic() + MOST_SECONDS
 
@@ -22,12 +26,12 @@ def load(client: httpx2.Client, path: str) -> Iterator[None]:
         for _ in range(MOST_REQUESTS // THREADS):
             if stop.is_set() or time.monotonic() > deadline:
                 return
-            client.get(path)
+            seen.append(client.get(path).status_code)
 
     with ThreadPoolExecutor(THREADS) as pool:
         workers = [pool.submit(ask) for _ in range(THREADS)]
         try:
-            yield
+            yield seen
         finally:
             stop.set()
     for worker in workers:
