@@ -1,5 +1,6 @@
 """The services behind the gateway: their pods, looked up again and again, and the way of a request to one of them."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,9 @@ from services.gateway.resolver import NobodyError, Resolve
 from services.gateway.retries import IDEMPOTENT, RetryBudget
 
 log = structlog.get_logger()
+
+LOOK_AGAIN_SECONDS = 0.25  # between two looks for a service that has no pods, however many ask for it
+LOOK_PATIENCE_SECONDS = 1.0  # of a request, for such a look
 
 
 class Exchange:
@@ -65,10 +69,35 @@ class Upstream:
         self._slow_start_seconds = slow_start_seconds
         self._budget = budget or RetryBudget()
         self._spans = spans or ClientSpans(None)
+        self._looking = asyncio.Lock()
+        self._looks = 0
+        self._looked_at = float("-inf")
 
     async def look_up(self) -> None:
         """Compare the pods with what the name says now; without an answer keep those that are known."""
+        async with self._looking:
+            await self._look()
+
+    async def _find_some(self) -> None:
+        """Look at once for a service that was without pods: its first may just have come.
+
+        All who ask meanwhile wait for the one answer, and nobody looks again right after it.
+        """
+        looks = self._looks
+        try:
+            async with asyncio.timeout(LOOK_PATIENCE_SECONDS), self._looking:
+                if self._looks == looks and time.monotonic() >= self._looked_at + LOOK_AGAIN_SECONDS:
+                    await self._look()
+        except TimeoutError:  # a name server that is slow is for `look_up` to wait for
+            self._looked_at = time.monotonic()
+
+    async def _look(self) -> None:
         self._client.sweep()
+        await self._ask_for_pods()
+        self._looks += 1
+        self._looked_at = time.monotonic()
+
+    async def _ask_for_pods(self) -> None:
         try:
             addresses = await self._resolve(self.host, self.port)
         except NobodyError:
@@ -97,6 +126,8 @@ class Upstream:
         one also when the connection ended before any of the answer, if its body is still at hand.
         """
         self._budget.request()
+        if not self.pods:
+            await self._find_some()
         pod = self._choose(())
         try:
             return await self._ask(pod, request)
