@@ -1,5 +1,6 @@
 """Clients keep a ledger while pods are replaced, fewer or killed: nothing acknowledged is lost, nothing done twice."""
 
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -25,6 +26,25 @@ def test_a_rolling_update_of_each_service_is_noticed_by_nobody(
 
         assert not found, explained(found, release)
         assert answers(book) == {"200", "201"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_goes_from_one_pod_to_three_is_noticed_by_nobody(
+    release: OwnRelease, request: pytest.FixtureRequest, service: str
+) -> None:
+    """Two start beside the one that serves, and then have requests with nothing warm yet."""
+    with ExitStack() as stack:
+
+        def more() -> None:
+            stack.enter_context(release.changed({"services": {service: {"replicas": 3}}}))
+            settle(release, service)
+            assert len(release.pods(service)) == 3
+
+        found, book = through(release, name(request), more, f"{service} from one pod to three", NONE)
+
+    assert not found, explained(found, release)
+    assert answers(book) == {"200", "201"}
 
 
 @pytest.mark.full
