@@ -1,14 +1,12 @@
 """Every PromQL expression of the repository, asked of a Prometheus that has scraped the platform under load."""
 
 import asyncio
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import httpx2
 import pytest
-import yaml
 
 from grafana import exporters, promql
 from grafana.boards import ALL
@@ -16,16 +14,16 @@ from grafana.drawing.answers import Window
 from grafana.drawing.board import NO_DATA, picture
 from grafana.panels import Board
 from grafana.preview import answers
+from tests.grafana.expressions import EXPRESSIONS, without_thresholds
 from tests.grafana.watched import CLIENT, PERSON, Watched, watched
-from tests.support.processes import ROOT
 from tests.support.traffic import Traffic
 
 REQUESTS, ROUNDS, RATE = 120, 20, 40.0
 """A round of load sends so many; rounds go on until every metric was seen, at most so many."""
 NOT_HERE = {
-    "kube_": "kube-state-metrics needs a Kubernetes",
-    "container_": "the kubelet needs a Kubernetes",
-    "kubelet_": "the kubelet needs a Kubernetes",
+    "kube_": "kube-state-metrics needs a Kubernetes: tests/e2e/test_kubernetes_seen.py asks there",
+    "container_": "the kubelet needs a Kubernetes: the same test asks there",
+    "kubelet_": "the kubelet needs a Kubernetes: the same test asks there",
     "certmanager_": "cert-manager needs a Kubernetes",
     "nginx_": "ingress-nginx needs a Kubernetes",
     "traefik_": "Traefik stands before the platform, not in it",
@@ -48,23 +46,6 @@ ALONE = {
     "TokenKeysAway": "no fetch of the keys has failed",
 }
 """Alerts whose series are there only while they fire."""
-
-
-def expressions() -> Iterator[tuple[str, str]]:
-    """(where it stands, expression) of dashboards, alerts, recording rules, and the documents' promql blocks."""
-    for board in ALL:
-        for panel in board.panels:
-            for target in panel.targets:
-                yield f"{board.uid}: {panel.title}: {target.legend}", target.expr
-    for group in yaml.safe_load((ROOT / "grafana" / "alerts.yaml").read_text())["groups"]:
-        for rule in group["rules"]:
-            yield f"{group['name']}: {rule.get('alert', rule.get('record'))}", rule["expr"]
-    for page in sorted((ROOT / "docs").rglob("*.md")):
-        for number, block in enumerate(re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL)):
-            yield f"{page.relative_to(ROOT)}: block {number + 1}", block.strip()
-
-
-EXPRESSIONS = dict(expressions())
 
 
 def used() -> set[str]:
@@ -113,13 +94,6 @@ def has_rates(running: Watched) -> bool:
     """Whether each service's requests were scraped often enough for a rate, and the slowest gauges were read."""
     rates = running.prometheus.query("sum by (service) (rate(http_requests_total[1m])) > 0")
     return {series.labels["service"] for series in rates} >= {"gateway", "items", "auth"}
-
-
-def without_thresholds(expr: str) -> str:
-    """The expression with comparisons that answer 0 or 1: an alert that is quiet has an answer as well."""
-    parts = re.split(r'("[^"]*"|\{[^}]*\})', expr)
-    bare = [re.sub(r"(==|!=|>=|<=|>|<)\s*(?!bool)", r"\1 bool ", part) for part in parts[::2]]
-    return "".join(a + b for a, b in zip(bare, [*parts[1::2], ""], strict=True))
 
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
