@@ -81,7 +81,7 @@ bench-check: .bench/.installed ## Measure again and compare the ratios with the 
 	@.bench/venv/bin/python -m tests.bench check $(BENCH_OPTIONS)
 
 BENCH_OPTIONS = $(if $(FULL),--full) $(foreach name,$(ONLY),--only $(name)) $(if $(FRESH),--fresh) \
-	$(if $(filter mark,$(BUSY)),--mark-busy)
+	$(if $(MINUTES),--minutes $(MINUTES)) $(if $(filter mark,$(BUSY)),--mark-busy)
 
 .PHONY: bench-report
 bench-report: .bench/.installed ## docs/numbers.md and its plots again from the result file

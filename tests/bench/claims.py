@@ -138,6 +138,7 @@ CLOSING = Question(
         "closed": named(app, module="answers", path="/ping", headers={"Connection": "close"}),
     },
     ratios=(Ratio("kept", "closed"),),
+    rounds=4,
     seconds=2,
     notes=("on loopback and without TLS, where a connection costs least",),
     needs=NEEDS,
@@ -221,6 +222,7 @@ FRONT = Question(
         "nginx before uvicorn": named(behind_nginx, processes=1, workers=1, together=True),
     },
     ratios=(Ratio("nginx before uvicorn", "uvicorn"),),
+    rounds=4,
     seconds=2,
     needs=NEEDS | {"nginx": "nginx-light"},
 )

@@ -1,4 +1,4 @@
-"""Where the gateway stops being flat: more connections, principals, routes, pods, and larger answers."""
+"""Where the gateway stops being flat: more connections, principals, routes, pods, and larger bodies either way."""
 
 import json
 from collections.abc import Generator
@@ -20,6 +20,11 @@ SIZES = ("100", "1000", "10000", "100000", "1000000", "10000000")
 ROUTES = ("1", "10", "100", "1000")
 PODS = ("1", "2", "4", "8", "16")
 BARE: frozenset[str] = frozenset()
+BY_PARTS = {
+    "cpu_us": "a body goes through in parts, each read and written by itself, while a head costs the same for any size",
+    "p50_ms": "a body goes through in parts, and those of eight connections take turns on one core",
+    "memory_mib": "parts that were read and not yet written are held, up to a bound for each connection",
+}
 
 
 @contextmanager
@@ -53,6 +58,17 @@ def sized(around: gateway.Surroundings, *, size: str) -> Generator[Measure]:
 
 
 @contextmanager
+def uploaded(around: gateway.Surroundings, *, size: str) -> Generator[Measure]:
+    """The bare gateway, sent so many bytes."""
+    with (
+        proxies.reader() as upstream,
+        gateway.slipway_target(replace(around, upstream=upstream), BARE) as target,
+    ):
+        requests = (Request("/v1/items", "POST", {"Accept": "*/*"}, b"x" * int(size)),)
+        yield replace(target, requests=requests, connections=8, client_may_be_full=True).measure
+
+
+@contextmanager
 def routed(around: gateway.Surroundings, *, routes: str) -> Generator[Measure]:
     """The bare gateway with so many routes; the one that is asked for is looked at last."""
     route = {"upstream": f"http://127.0.0.1:{around.upstream.port}", "public": True, "limits": []}
@@ -81,7 +97,7 @@ def question(name: str, asks: str, side: Any, sides: tuple[str, ...], word: str,
         "axis": word,
         "curve": "cpu_us",
         "flat": ("cpu_us", "memory_mib"),
-        "rounds": 3,
+        "rounds": 4,
         "seconds": 2,
         "ratios": (Ratio(sides[-1], sides[0], "cpu_us"),),
     } | rest
@@ -105,11 +121,13 @@ QUESTIONS = (
         curve="requests_per_s",
         flat=("requests_per_s", "p99_ms", "cpu_us", "memory_mib"),
         ratios=(Ratio("1000", "16", "cpu_us"), Ratio("1000", "16", "memory_mib")),
-        notes=(
-            "why requests/s rise first: one connection waits for its own answer, with more the server never waits",
-            "why p99 rises: under full load all connections but one wait for their turn, so that it grows with them",
-            "why memory rises: each connection has its buffers and its request's objects",
-        ),
+        notes=("the gateway with everything on; with one connection it waits for its client, with more it never does",),
+        why={
+            "requests_per_s": "an open connection costs something too, which CPU µs a request tells where it grows",
+            "p99_ms": "under full load all connections but one wait for their turn, so that it grows with their number",
+            "cpu_us": "more of them take turns, and less of what each needs is still in the processor's caches",
+            "memory_mib": "each connection has its buffers and its request's objects",
+        },
     ),
     question(
         "gateway-principals",
@@ -118,7 +136,11 @@ QUESTIONS = (
         PRINCIPALS,
         "principals",
         environment=named(gateway.surroundings, principals=int(PRINCIPALS[-1])),
-        notes=("why: a token is checked once and then known, so that its first request is what each principal adds",),
+        notes=("the gateway with everything on; all have one limit each, and share one by address",),
+        why={
+            "cpu_us": "a principal's first request has its token checked, and the others find it among more",
+            "memory_mib": "each principal's token is remembered",
+        },
     ),
     question(
         "gateway-sizes",
@@ -129,10 +151,20 @@ QUESTIONS = (
         axis="bytes",
         curve="p50_ms",
         flat=("cpu_us", "p50_ms", "memory_mib"),
-        notes=(
-            "bytes of the body; 8 connections; nginx sends files",
-            "why: each part that comes from upstream is read and written by itself; the first has the headers' cost",
-        ),
+        notes=("the bare gateway; bytes of an answer's body; 8 connections; nginx sends files",),
+        why=BY_PARTS,
+    ),
+    question(
+        "gateway-uploads",
+        "And larger requests?",
+        uploaded,
+        SIZES,
+        "size",
+        axis="bytes",
+        curve="p50_ms",
+        flat=("cpu_us", "p50_ms", "memory_mib"),
+        notes=("the bare gateway; bytes of a request's body; 8 connections; nginx reads all of it before it answers",),
+        why=BY_PARTS,
     ),
     question(
         "gateway-routes",
@@ -140,7 +172,11 @@ QUESTIONS = (
         routed,
         ROUTES,
         "routes",
-        notes=("why: routes are looked at one after the other, and the one that is asked for is the last of them",),
+        notes=("the bare gateway; all routes lead to one upstream, and the one that is asked for stands last",),
+        why={
+            "cpu_us": "routes are looked at one after the other until one fits",
+            "memory_mib": "each route has its own settings and limits, built at the start",
+        },
     ),
     question(
         "gateway-pods",
@@ -148,10 +184,11 @@ QUESTIONS = (
         spread,
         PODS,
         "pods",
-        notes=(
-            "all addresses are one nginx: the choice among them is measured, and a pool of connections for each",
-            "why: one of two pods is chosen, after a look at the weight of each",
-        ),
+        notes=("all addresses are one nginx: the choice among them is measured, and a pool of connections for each",),
+        why={
+            "cpu_us": "each choice looks at all pods, and each pod's connections are used less often",
+            "memory_mib": "each pod has connections of its own, with their buffers",
+        },
     ),
     *rows.QUESTIONS,
 )

@@ -197,7 +197,12 @@ QUESTIONS = (
             "Traefik": named(beside, start=proxies.traefik),
         },
         ratios=tuple(Ratio(BARE, peer, "requests_per_cpu_s") for peer in ("nginx", "HAProxy", "Envoy", "Traefik")),
-        notes=("each has one worker, thread or processor, and writes no log",),
+        rounds=4,
+        seconds=2,
+        notes=(
+            "each has one worker, thread or processor, and writes no log",
+            "nginx and HAProxy are Debian's, Envoy that of requirements/bench.txt, Traefik the node's own",
+        ),
         needs={"wrk": "wrk", "nginx": "nginx-light", "haproxy": "haproxy"},
     ),
 )

@@ -125,6 +125,7 @@ QUESTIONS = (
         sides=SIDES,
         ratios=tuple(Ratio(GUARDED, peer, "requests_per_cpu_s") for peer in SIDES if peer != GUARDED),
         rounds=4,
+        seconds=2,
         notes=(
             "the gateway counts limits in Redis, together with its other replicas; the others each in their own memory",
             "HAProxy checks the signature each time, the gateway and Envoy remember tokens that were good",

@@ -279,6 +279,7 @@ LIBRARIES = Question(
     },
     ratios=tuple(Ratio(OURS, by, figure) for figure in ("p50_ms", "cpu_us") for by in ("cashews", "fastapi-cache2")),
     rounds=4,
+    seconds=2,
     notes=(
         "all sides are items, with the same token check and the same answer; only the cache is another's",
         "every read is a hit; one request at a time",

@@ -14,6 +14,7 @@ from tests.bench.runner import search_path
 RATE = 400
 """Samples a second. The sampler stops the process for each, which lengthens a request by some percent."""
 LAYER = "layer: "
+SERVER = "server"
 LAYERS: dict[str, tuple[str, ...]] = {
     "telemetry": (
         "/prometheus_", "/opentelemetry/", "/structlog/", "/logging/", "common/metrics", "common/logging",
@@ -37,7 +38,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "routing": ("starlette/routing", "fastapi/routing", "items/router", "fastapi/concurrency"),
     "forwarding": ("services/gateway/",),
     "service": ("services/items/",),
-    "server": ("/uvicorn/", "common/protocol", "common/server", "/asyncio/"),
+    SERVER: ("/uvicorn/", "common/protocol", "common/server", "/asyncio/"),
 }  # fmt: skip
 """By the paths of source files; the deepest frame of a stack that one of them claims decides."""
 OTHER = "other"
@@ -46,7 +47,11 @@ THREAD = "_bootstrap "
 
 
 def measure(target: Target, seconds: float) -> Figures:
-    """CPU of one request without the sampler, and by layer with it, in µs. Raises InvalidRunError for no samples."""
+    """CPU of one request in µs, without the sampler, and by layer as the samples share it out.
+
+    Samples tell shares and no times: the sampler counts a thread that waits for its core as one that has it. Raises
+    InvalidRunError for no samples.
+    """
     whole = target.measure(seconds)
     if not seconds:
         return whole
@@ -54,20 +59,16 @@ def measure(target: Target, seconds: float) -> Figures:
     load = threading.Thread(target=lambda: done.append(target.run(seconds + 2)))
     load.start()
     try:
-        stacks = record(target.pids()[0], seconds)
+        by_layer = split(record(target.pids()[0], seconds))
     finally:
         load.join()
-    if not done:
-        raise InvalidRunError("the load of the profile failed")
-    requests = done[0]["requests"] / done[0]["seconds"] * seconds
-    by_layer = split(stacks)
-    each = 1e6 / RATE / requests
-    layers = {LAYER + name: by_layer[name] * each for name in (*LAYERS, OTHER) if by_layer[name]}
+    if not done or not by_layer:
+        raise InvalidRunError("the load of the profile failed" if not done else "there was not one sample")
+    each = whole["cpu_us"] / by_layer.total()
     return {
         "cpu_us": whole["cpu_us"],
         "others_cores": whole["others_cores"],
-        "layers_us": sum(layers.values()),
-        **layers,
+        **{LAYER + name: count * each for name, count in by_layer.items()},
     }
 
 

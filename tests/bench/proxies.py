@@ -39,6 +39,17 @@ FILES = """
         location / {{ default_type application/octet-stream; root {folder}; }}
     }}
 """
+READING = """
+    server {{
+        listen 127.0.0.1:{port};
+        client_max_body_size 0; client_body_buffer_size 16m;
+        location /read {{ default_type application/json; return 200 '{body}'; }}
+        location / {{
+            proxy_pass http://127.0.0.1:{port}/read; proxy_request_buffering on;
+            proxy_method GET; proxy_pass_request_body off; proxy_set_header Content-Length "";
+        }}
+    }}
+"""
 FORWARDING = """
     upstream pods {{ {servers} keepalive 256; keepalive_requests 1000000; }}
     {zones}
@@ -131,6 +142,12 @@ def upstream(addresses: Sequence[str] = ("127.0.0.1",)) -> Generator[Running]:
 def files(sizes: Mapping[str, int]) -> Generator[Running]:
     """Nginx that answers with files of so many bytes, by their path, on the client's core."""
     yield from _nginx(FILES, measured=False, files=sizes)
+
+
+@contextmanager
+def reader() -> Generator[Running]:
+    """Nginx that answers once it has read a request's whole body, on the client's core."""
+    yield from _nginx(READING, measured=False, body=BODY)
 
 
 @contextmanager

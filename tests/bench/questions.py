@@ -68,6 +68,8 @@ class Question:
     differences: tuple[Difference, ...] = ()
     bounds: tuple[Bound, ...] = ()
     environment: Callable[[], AbstractContextManager[Any]] = nullcontext
+    stays: bool = False
+    """Whether its environment is left as it was found, and takes so long that the next question with it gets it."""
     group: str = "claims"
     short: bool = False
     """Whether it is of the short set."""
@@ -83,7 +85,9 @@ class Question:
     curve: str = "requests_per_s"
     """The figure that is drawn over the axis."""
     flat: tuple[str, ...] = ()
-    """Figures of which it is told where over the axis they leave what they begin with; a note says why."""
+    """Figures of which it is told where over the axis they stop being flat."""
+    why: Mapping[str, str] = field(default_factory=dict)
+    """By figure, what makes it leave the flat part where it does: what we take for the reason, told with the place."""
     notes: tuple[str, ...] = ()
     """What a sceptic should know: what is in a side and what is not."""
     needs: Mapping[str, str] = field(default_factory=dict)

@@ -12,11 +12,25 @@ from tests.bench.questions import BenchError, Figures, Question
 
 FILE = Path(__file__).with_name("results.json")
 DIGITS = 6
-FLAT = 0.2
-"""How far from its beginning a curve may go and still be called flat."""
+KNEES = {"requests_per_s": 0.8, "efficiency": 0.8, "p50_ms": 2.0, "p99_ms": 2.0, "cpu_us": 1.25, "memory_mib": 1.25}
+"""How much of the best so far ends the flat part of a curve: less than that of a rate, more than that of a cost."""
 
 Round = dict[str, Figures]
 """One run of each side, by its name."""
+
+
+@dataclass(frozen=True)
+class Knee:
+    """Where a figure stops being flat over the axis."""
+
+    figure: str
+    best: str
+    """The side that it is compared with: the best of the flat part."""
+    side: str = ""
+    """The first that is no longer flat; none where all are."""
+    found: Interval | None = None
+    sure: bool = False
+    """Whether the whole interval is past the bound, and not its middle alone."""
 
 
 @dataclass
@@ -36,6 +50,7 @@ class Answer:
     curve: str
     notes: list[str]
     flat: list[str] = field(default_factory=list)
+    why: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     measured: str = ""
     """When the last round ended, in UTC."""
@@ -62,6 +77,7 @@ class Answer:
             axis=question.axis,
             curve=question.curve,
             flat=list(question.flat),
+            why=dict(question.why),
             notes=list(question.notes),
         )
 
@@ -81,27 +97,33 @@ class Answer:
             if left and len(left) == len(right) and min(*left, *right) > 0:
                 yield one, ratio(left, right)
 
-    def bends(self) -> Iterator[tuple[str, str, Interval | None]]:
-        """Where each figure stops being flat over the axis, and what it is there to the first; "" where it does not.
+    def knees(self) -> Iterator[Knee]:
+        """Where each figure's flat part ends.
 
-        That is the first side whose whole interval, as a ratio to the first side, is more than FLAT from it.
+        The best is sought from the first side on: the highest rate, the lowest cost. The flat part ends at the first
+        side after it that is worse by what KNEES says, as the middle of the rounds' ratios; whether the whole interval
+        is, is told.
         """
-        first, *rest = self.sides
         for figure in self.flat:
-            begin = self.figures(first, figure)
-            if not begin or min(begin) <= 0:
-                continue
-            for side in rest:
+            worse, best = KNEES[figure], ""
+            for side in self.sides:
                 values = self.figures(side, figure)
-                if len(values) != len(begin) or min(values) <= 0:
+                if len(values) != len(self.rounds) or not values or min(values) <= 0:
                     continue
-                found = ratio(values, begin)
+                if not best:
+                    best = side
+                    continue
+                found = ratio(values, self.figures(best, figure))
                 low, high = found.ends()
-                if low > 1 + FLAT or high < 1 - FLAT:
-                    yield figure, side, found
+                if (found.middle < worse) if worse < 1 else (found.middle > worse):
+                    sure = high < worse if worse < 1 else low > worse
+                    yield Knee(figure, best, side, found, sure)
                     break
+                if (found.middle > 1) if worse < 1 else (found.middle < 1):
+                    best = side
             else:
-                yield figure, "", None
+                if best:
+                    yield Knee(figure, best)
 
     def differing(self) -> Iterator[tuple[dict[str, Any], Interval]]:
         """Each difference of the question, with what was found."""

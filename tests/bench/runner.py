@@ -1,14 +1,16 @@
 """Measuring: the sides of a question in turn, round by round, with bad runs thrown away and half a run gone on with."""
 
 import hashlib
+import math
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from tests.bench import machine, results
 from tests.bench.load import is_disturbed
@@ -20,7 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTIAL = ROOT / ".bench" / "partial.json"
 """The rounds of questions that are not finished; gone when all are."""
 
+ASKED = ("sides", "seconds", "ratios", "differences", "bounds")
+"""What must not have changed of a question for its rounds to count still."""
+
 Say = Callable[[str], None]
+Name = TypeVar("Name")
 
 
 @dataclass
@@ -34,6 +40,10 @@ class Runner:
     again: bool = False
     """Measure anew where an earlier run has finished all that is asked for, as one wants who asks for it by name."""
     quiet: Callable[[Say], None] = machine.wait_until_quiet
+    minutes: float | None = None
+    """Begin no question that would not be done within so many from now."""
+    finish: Callable[[Answer], None] = lambda _: None
+    """Told each answer as soon as it is there."""
 
     def run(self, questions: Sequence[Question]) -> results.Answers:
         """Every question's answer; those that an earlier run has finished or begun are gone on with.
@@ -46,21 +56,36 @@ class Runner:
         begun = {question.name: self._begun(question, kept.get(question.name)) for question in questions}
         if self.again and all(len(begun[question.name].rounds) >= question.rounds for question in questions):
             begun = {question.name: self._begun(question, None) for question in questions}
+        with _Environments() as environments:
+            return self._run(questions, begun, kept, environments)
+
+    def _run(
+        self, questions: Sequence[Question], begun: results.Answers, kept: results.Answers, around: "_Environments"
+    ) -> results.Answers:
+        end = math.inf if self.minutes is None else time.monotonic() + self.minutes * 60
+        asked = []
         for number, question in enumerate(questions, 1):
-            answer = kept[question.name] = begun[question.name]
             self.say(f"{number} of {len(questions)}: {question.name}: {question.asks}")
+            left = expected_seconds(question, len(begun[question.name].rounds))
+            if time.monotonic() + left > end:
+                self.say(f"  left out: it takes about {left / 60:.1f} min, which are no longer there")
+                continue
+            asked.append(question)
+            answer = kept[question.name] = begun[question.name]
             if len(answer.rounds) >= question.rounds:
                 self.say("  measured by the run before")
+                self.finish(answer)
                 continue
             try:
-                self._measure(question, answer, lambda: results.write(kept, self.partial))
+                self._measure(question, answer, around, lambda: results.write(kept, self.partial))
             except BenchError:
                 raise
             except Exception as error:  # noqa: BLE001 - one question's surprise must not cost the hour of the others
                 answer.failed = str(error) if isinstance(error, InvalidRunError) else f"{type(error).__name__}: {error}"
                 self.say(f"  failed: {answer.failed}")
             results.write(kept, self.partial)
-        return {question.name: kept[question.name] for question in questions}
+            self.finish(answer)
+        return {question.name: kept[question.name] for question in asked}
 
     def finished(self, questions: Sequence[Question]) -> None:
         """Forget what is kept of these; that of others is still to be gone on with."""
@@ -81,17 +106,16 @@ class Runner:
         """
         new = Answer.to(question)
         new.revision = revision()
-        same = ("sides", "seconds", "revision", "ratios", "differences", "bounds")
-        if before is None or any(getattr(before, name) != getattr(new, name) for name in same):
+        if before is None or before.revision != new.revision or not _asks_the_same(before, new):
             return new
         before.failed = ""
         if not self.mark_busy:
             before.rounds = [found for found in before.rounds if not results.is_disturbed_round(found)]
         return before
 
-    def _measure(self, question: Question, answer: Answer, keep: Callable[[], None]) -> None:
+    def _measure(self, question: Question, answer: Answer, around: "_Environments", keep: Callable[[], None]) -> None:
         refuse_missing(question)
-        with question.environment() as environment:
+        with around.of(question) as environment:
             for number in range(len(answer.rounds), question.rounds):
                 names = turned(list(question.sides), number)
                 found: Round = {}
@@ -119,6 +143,43 @@ class Runner:
             else:
                 return figures
         raise AssertionError("the last attempt returns or raises")
+
+
+class _Environments:
+    """Makes what a question needs around it, and keeps one that stays until a question needs another."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._make: object = None
+        self._made: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    @contextmanager
+    def of(self, question: Question) -> Generator[Any]:
+        """The environment of a question. One in which something went wrong is not kept."""
+        if question.environment is not self._make:
+            self._end()
+        if not question.stays:
+            with question.environment() as made:
+                yield made
+            return
+        if self._make is None:
+            self._made = self._stack.enter_context(question.environment())
+            self._make = question.environment
+        try:
+            yield self._made
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        self._make = self._made = None
+        self._stack.close()
 
 
 def prove(questions: Sequence[Question], say: Say) -> list[str]:
@@ -150,7 +211,7 @@ def _measured(side: Side, environment: Any, seconds: float) -> Figures:
         return measure(seconds)
 
 
-def turned(names: list[str], number: int) -> list[str]:
+def turned(names: list[Name], number: int) -> list[Name]:
     """The order of a round: each begins with another side, and every second one runs backwards."""
     at = number % len(names)
     order = names[at:] + names[:at]
@@ -194,9 +255,26 @@ def revision(paths: Iterable[str] = ("services", "tests/bench", "requirements"))
     return digest.hexdigest()[:12]
 
 
-def expected_seconds(question: Question) -> float:
-    """About how long a question takes on a quiet machine."""
-    return question.start_seconds + question.rounds * len(question.sides) * (question.seconds + question.side_seconds)
+def expected_seconds(question: Question, done: int = 0) -> float:
+    """About how long the rounds of a question that are not done yet take on a quiet machine."""
+    left = max(0, question.rounds - done)
+    each = len(question.sides) * (question.seconds + question.side_seconds)
+    return question.start_seconds + left * each if left else 0.0
+
+
+def stands(question: Question, written: Answer | None) -> bool:
+    """Whether what is written down answers the question as it is asked now, by all of its rounds, none disturbed."""
+    return (
+        written is not None
+        and not written.failed
+        and not written.disturbed
+        and len(written.rounds) >= question.rounds
+        and _asks_the_same(written, Answer.to(question))
+    )
+
+
+def _asks_the_same(before: Answer, new: Answer) -> bool:
+    return all(getattr(before, name) == getattr(new, name) for name in ASKED)
 
 
 def elapsed(since: float) -> str:
@@ -205,4 +283,4 @@ def elapsed(since: float) -> str:
     return f"{seconds // 60} min {seconds % 60} s"
 
 
-__all__ = ["BenchError", "Runner", "elapsed", "expected_seconds", "prove", "revision", "turned"]
+__all__ = ["BenchError", "Runner", "elapsed", "expected_seconds", "prove", "revision", "stands", "turned"]

@@ -197,6 +197,7 @@ QUESTIONS = (
         },
         ratios=(Ratio(OUT, ONE), Ratio(UP, ONE), Ratio(LARGER, ONE), Ratio(OUT, UP)),
         rounds=4,
+        seconds=2,
         notes=(
             "half a millisecond of the processor a request, behind nginx, which balances by turns",
             "client and nginx have some of the second core, so that 2 cannot be reached",
@@ -219,6 +220,7 @@ QUESTIONS = (
             for figure in ("requests_per_s", "p50_ms", "p99_ms")
         ),
         rounds=4,
+        seconds=2,
         start_seconds=8,
         notes=(
             f"{CLIENTS} clients; the load is a share of what the pod can do, with exponential pauses between requests",
@@ -236,7 +238,8 @@ QUESTIONS = (
         axis="pods",
         curve="efficiency",
         flat=("efficiency", "p99_ms"),
-        rounds=3,
+        why=dict.fromkeys(("efficiency", "p99_ms"), "the database's core is full, and decides from there on"),
+        rounds=2,
         start_seconds=12,
         seconds=1,
         side_seconds=3,
@@ -247,7 +250,6 @@ QUESTIONS = (
             "assumed between them: the less busy of two pods gets a request; the gateway and the network take no time",
             "left out: what connections cost a database, and whatever gets slower by being larger",
             "requests/s at full load, p50 and p99 at seven tenths of it; intervals are those of chance alone",
-            "why: pods add up until the database's core is full, and from there on it decides",
         ),
         needs=NEEDS,
     ),

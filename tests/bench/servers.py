@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.bench.machine import cores
 from tests.bench.questions import InvalidRunError
 from tests.bench.runner import ROOT, search_path
+from tests.bench.usage import family, listening
 from tests.support.servers import free_port
 
 START_SECONDS = 60.0
@@ -58,6 +59,8 @@ def process(
     is_up = is_up or listens
     with tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), free_port()
+        if listens(port):  # else we would measure whoever it is
+            raise InvalidRunError(f"port {port} was free a moment ago, and now somebody listens there")
         folder.chmod(0o755)  # nginx reads it as another user
         words = list(command(folder, port))
         where = on or ({cores().server} if measured else set(cores().others))
@@ -77,11 +80,17 @@ def process(
 
 def _wait(running: Running, is_up: Callable[[int], bool]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not is_up(running.port):
+    while True:
+        up = is_up(running.port) and listening(family(*running.pids()), running.port)
         code = running.popen.poll()
-        if code is not None or time.monotonic() > deadline:
-            how = f"ended with code {code}" if code is not None else f"was not up after {START_SECONDS:.0f} s"
-            raise InvalidRunError(f"{running.popen.args!r} {how}; its log ends: {running.log}")
+        if code is not None:
+            raise InvalidRunError(f"{running.popen.args!r} ended with code {code}; its log ends: {running.log}")
+        if up:
+            return
+        if time.monotonic() > deadline:
+            raise InvalidRunError(
+                f"{running.popen.args!r} was not up after {START_SECONDS:.0f} s; its log ends: {running.log}"
+            )
         time.sleep(0.02)
 
 

@@ -158,7 +158,9 @@ QUESTIONS = (
             for name in MODULES
             if name != BARE
         ),
-        start_seconds=8,
+        rounds=4,
+        seconds=2,
+        start_seconds=12,
         side_seconds=8,
         notes=(
             "ready is when /readyz says so, keys, schema and revocations read; of the bare application when it listens",

@@ -41,6 +41,39 @@ def test_a_goal_is_met_by_its_whole_interval_or_the_page_says_what_it_is(
     assert verdict in page(answers(*ratios), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("sums", "told", "verdict"),
+    [
+        ((98, 101), "0.995 (0.821 to 1.2)", "met by the middle, not by the whole interval"),
+        ((99.9, 100.1), "1 (0.987 to 1.01)", "met"),
+        ((120, 121), "1.2 (1.14 to 1.27)", "**missed**"),
+    ],
+)
+def test_layers_stand_beside_the_whole_with_what_is_left_and_how_sure_that_is(
+    sums: tuple[float, float], told: str, verdict: str, tmp_path: Path
+) -> None:
+    answer = Answer.to(Question("cost", "Where?", {"a": report.write}))  # type: ignore[dict-item]
+    answer.rounds = [
+        {"a": {"layer: telemetry": 10.0 * number, "layers_us": found, "cpu_us": 100.0}}
+        for number, found in enumerate(sums, 1)
+    ]
+    lines = page({"cost": answer}, tmp_path)
+
+    assert "| telemetry | 15 ± 64 (15%) |" in lines
+    assert f"| rest | {100 - sum(sums) / 2:.0f} ±" in lines
+    assert f"| sum / whole | {told} |" in lines
+    assert f"| cost: sum of the layers / the whole, a | within 10% | {told} | {verdict} |" in lines
+
+
+def test_a_profile_has_no_sum_of_its_own(tmp_path: Path) -> None:
+    answer = Answer.to(Question("profile", "Where?", {"a": report.write}))  # type: ignore[dict-item]
+    answer.rounds = [{"a": {"layer: server": 40.0, "layer: other": 60.0, "cpu_us": 100.0}}] * 2
+    lines = page({"profile": answer}, tmp_path)
+
+    assert "| **the whole** | 100 ± 0 |" in lines
+    assert "sum / whole" not in lines
+
+
 def test_figures_of_a_busy_machine_are_marked(tmp_path: Path) -> None:
     assert "while others used the machine" in page(answers(3, 3, others=0.4), tmp_path)
     assert "while others used the machine" not in page(answers(3, 3), tmp_path)

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.bench import __main__ as bench
 from tests.bench import machine, registry, results
 from tests.bench.items import check_hits
 from tests.bench.load import Request, Target, check, parse
 from tests.bench.questions import BenchError, Figures, InvalidRunError, Measure, Question, Ratio
-from tests.bench.runner import Runner, expected_seconds, turned
+from tests.bench.runner import Runner, expected_seconds, stands, turned
 from tests.bench.usage import Span
 
 
@@ -177,6 +178,100 @@ def test_a_question_that_failed_half_way_goes_on_with_its_rounds(tmp_path: Path)
     found = runner(tmp_path).run([again.question()])["two"]
 
     assert (len(found.rounds), found.failed, len(again.order)) == (3, "", 4)
+
+
+def test_what_is_written_down_stands_while_its_question_is_asked_the_same_way(tmp_path: Path) -> None:
+    question = Sides().question()
+    written = runner(tmp_path).run([question])["two"]
+    disturbed = replace(written, rounds=[{**found, "a": {"others_cores": 0.5}} for found in written.rounds])
+
+    assert stands(question, replace(written, revision="of other code", notes=["in other words"]))
+    for other in (None, replace(written, failed="no"), replace(written, rounds=written.rounds[1:]), disturbed):
+        assert not stands(question, other)
+    assert not stands(replace(question, seconds=9), written)
+    assert not stands(replace(question, sides={"a": Sides().side("a", 1)}, ratios=()), written)
+
+
+def test_the_whole_set_measures_only_what_is_not_written_down(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, *missing = registry.chosen([], full=True)
+    answer = results.Answer.to(there)
+    answer.measured = "2026-11-29T22:00:00+00:00"
+    answer.rounds = [{side: {"others_cores": 0.0} for side in there.sides}] * there.rounds
+    monkeypatch.setattr(results, "read", lambda: {there.name: answer})
+
+    assert bench._missing([there, *missing]) == missing
+    assert f"{there.name}: measured 2026-11-29, kept" in capsys.readouterr().out
+
+
+def test_each_answer_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    told: list[str] = []
+    interrupted = Sides(troubles=[KeyboardInterrupt()])
+    one = runner(tmp_path, finish=lambda answer: told.append(answer.name))
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run([Sides().question(), interrupted.question(name="next")])
+
+    assert told == ["two"]
+
+
+def test_nothing_is_begun_that_its_time_is_too_short_for(tmp_path: Path) -> None:
+    long, short = Sides(), Sides()
+    said: list[str] = []
+
+    found = runner(tmp_path, minutes=1, say=said.append).run(
+        [long.question(seconds=60), short.question(name="next", seconds=1)]
+    )
+
+    assert list(found) == ["next"]
+    assert (len(long.order), len(short.order)) == (0, 6)
+    assert "  left out: it takes about 6.4 min, which are no longer there" in said
+
+
+def test_what_matters_most_is_measured_first_after_the_short_set() -> None:
+    names = [question.name for question in registry.chosen([], full=True)]
+    short = [question.name for question in registry.ALL if question.short]
+
+    assert names[: len(short)] == short
+    assert names[len(short) : len(short) + len(registry.FIRST)] == list(registry.FIRST)
+    assert sorted(names) == sorted(question.name for question in registry.ALL)
+
+
+def test_an_environment_that_stays_is_made_once_for_the_questions_that_follow_each_other(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def environment() -> Generator[str]:
+        told.append("made")
+        yield "it"
+        told.append("ended")
+
+    @contextmanager
+    def side(around: str) -> Generator[Measure]:
+        told.append(around)
+        yield lambda _: {"requests_per_s": 1.0, "others_cores": 0.0}
+
+    first = Question("1", "?", {"a": side}, environment=environment, stays=True, rounds=1)
+    last = Question("3", "?", {"a": Sides().side("a", 1)}, rounds=1)
+    found = runner(tmp_path).run([first, replace(first, name="2"), last, replace(first, name="4", stays=False)])
+
+    assert told == ["made", "it", "it", "ended", "made", "it", "ended"]
+    assert all(len(answer.rounds) == 1 for answer in found.values())
+
+
+def test_an_environment_in_which_something_went_wrong_is_made_anew(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    @contextmanager
+    def environment() -> Generator[None]:
+        made.append("made")
+        yield
+
+    bad = Sides(troubles=[ValueError("a surprise")]).question(environment=environment, stays=True)
+    found = runner(tmp_path).run([bad, Sides().question(name="next", environment=environment, stays=True)])
+
+    assert (made, len(found["next"].rounds)) == (["made"] * 2, 3)
 
 
 def test_any_trouble_of_one_question_is_told_and_the_next_is_measured(tmp_path: Path) -> None:

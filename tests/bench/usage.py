@@ -4,11 +4,14 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+LISTEN = "0A"
+"""The state of a socket that listens, in /proc/net/tcp."""
 IDLE = frozenset({3, 4, 8, 9})
 """Fields of a core's line in /proc/stat that are no work: idle, waiting, and guests, who are in user already.
 
@@ -39,6 +42,21 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / TICKS
 
 
+def running_seconds(pids: Iterable[int]) -> float:
+    """What the threads of these processes that live now have run, to the nanosecond (/proc/PID/schedstat).
+
+    For stretches so short that the ticks of `cpu_seconds`, of ten milliseconds, would be seen in the result.
+    """
+    nanoseconds = 0
+    for pid in pids:
+        for thread in (PROC / str(pid) / "task").glob("*/schedstat"):
+            try:
+                nanoseconds += int(thread.read_text().split()[0])
+            except OSError:  # it ended
+                continue
+    return nanoseconds / 1e9
+
+
 def resident_mib(pids: Iterable[int]) -> float:
     """Memory of these processes, what they share counted once for each."""
     pages = 0
@@ -48,6 +66,22 @@ def resident_mib(pids: Iterable[int]) -> float:
         except (OSError, IndexError):
             continue
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
+
+
+def listening(pids: Iterable[int], port: int) -> bool:
+    """Whether one of these processes listens on a TCP port, and not somebody else who took it."""
+    sockets = set()
+    for table in ("tcp", "tcp6"):
+        for line in (PROC / "net" / table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                sockets.add(f"socket:[{fields[9]}]")
+    for pid in pids:
+        for file in (PROC / str(pid) / "fd").glob("*"):
+            with suppress(OSError):  # it was closed
+                if str(file.readlink()) in sockets:
+                    return True
+    return False
 
 
 def _stat(pid: int) -> list[str]:

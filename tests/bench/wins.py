@@ -53,6 +53,7 @@ def table(wins: list[Win]) -> Iterator[str]:
         yield f"| {win.title} | {', '.join(win.on) or 'nothing on'} | {figures} | {win.measured} |"
     yield ""
     yield "- Both versions in turn in each round, on a machine that others used: the ratio says more than the figures."
+    yield "- It is the mean of the rounds' ratios, figures are medians: the one need not be the quotient of the others."
     yield f"- `tests/bench/wins.py`, {CONNECTIONS} connections; each row is compared with the version before it."
     yield ""
 
