@@ -12,7 +12,9 @@ from services.auth.settings import AuthSettings, CommandSettings
 from services.common.settings import MigrationSettings, ProcessSettings
 from services.gateway.settings import GatewaySettings
 from services.items.settings import ItemsSettings
+from tests.bench import commands
 
+IMAGE_SIZES = r"(?:items|gateway|auth) \| ([\d.]+) \| [\d.]+ \|\n"
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 SETTINGS: tuple[type[ProcessSettings], ...] = (
@@ -76,6 +78,34 @@ def test_the_settings_table_has_every_variable_and_its_default() -> None:
     table = {cells[0].strip("`"): cells[1].strip("`") for cells in rows("Configuration") if cells[0].startswith("`")}
 
     assert table == defaults()
+
+
+MEASURED = re.compile(r"\d+ min \d+ s\b|\d+(?:\.\d+)? (?:min|minutes|ms|µs|s|MB|MiB|GB|GiB|%|requests)(?![\w/])")
+PARAGRAPH = README.split("How long it takes on two cores", 1)[1].split("\n\n", 1)[0]
+
+
+def test_every_figure_that_the_readme_calls_measured_is_in_docs_numbers() -> None:
+    numbers = (ROOT / "docs" / "numbers.md").read_text()
+    noted = {one.found for one in commands.read() if f"| {one.what} | {one.found} |" in numbers}
+    sizes = {f"{round(float(size))} MiB" for size in re.findall(IMAGE_SIZES, numbers)}
+
+    figures = {" ".join(figure.split()) for figure in MEASURED.findall(PARAGRAPH)}
+    assert len(figures) > 5
+    assert figures <= noted | sizes
+
+
+def test_figures_of_time_and_size_stand_only_where_they_are_compared_with_what_was_measured() -> None:
+    prose = "\n".join(line for line in README.replace(PARAGRAPH, "").splitlines() if not line.startswith(("|", "    ")))
+
+    assert MEASURED.findall(prose) == []
+
+
+def test_dashboards_and_alerts_are_as_many_as_the_readme_says() -> None:
+    grafana = ROOT / "grafana"
+    dashboards = len(list((grafana / "dashboards").glob("*.json")))
+    alerts = (grafana / "alerts.yaml").read_text().count("alert: ")
+
+    assert f"{dashboards} dashboards and {alerts} alerts are code" in README
 
 
 def test_every_target_of_the_makefile_that_the_readme_names_exists() -> None:
