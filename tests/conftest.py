@@ -3,9 +3,14 @@
 import os
 import uuid
 from collections.abc import Generator, Iterator
+from inspect import unwrap
 
 import pytest
 
+from services.common import jwks as jwks_module
+from services.common import state_limits
+from services.common.redis import TIMEOUT_SECONDS, open_redis
+from services.items import breaker
 from tests.support.servers import Server, given_url, new_database, postgres_server, redis_server
 from tests.support.tokens import Issuer, KeyServer, key_server
 
@@ -25,6 +30,9 @@ KEPT = (
     "VIRTUAL_ENV",
 )
 KEPT_CLUSTER = ("KUBE", "XDG_", "SLIPWAY_", "GO", "SSL_", "PIP_", "http", "HTTP", "no_proxy", "NO_PROXY")
+PATIENCE_SECONDS = 20.0
+SHORT = {state_limits: state_limits.DEADLINE_SECONDS, breaker: breaker.DEADLINE_SECONDS}
+REDIS_OPTIONS = unwrap(open_redis).__kwdefaults__
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +41,29 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if not name.startswith((*KEPT, *KEPT_CLUSTER)):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Redis and the keys of auth are waited for in this process: a machine that is busy is no server that is away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(REDIS_OPTIONS, "timeout_seconds", PATIENCE_SECONDS)
+        for module, name in (
+            (state_limits, "DEADLINE_SECONDS"),
+            (breaker, "DEADLINE_SECONDS"),
+            (breaker, "QUEUE_SECONDS"),
+            (jwks_module, "TIMEOUT_SECONDS"),
+        ):
+            patch.setattr(module, name, PATIENCE_SECONDS)
+        yield
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short times that a service gives a Redis gone silent, for applications that are made after this."""
+    monkeypatch.setitem(REDIS_OPTIONS, "timeout_seconds", TIMEOUT_SECONDS)
+    for module, seconds in SHORT.items():
+        monkeypatch.setattr(module, "DEADLINE_SECONDS", seconds)
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,7 @@ def make_settings(migrated_url: str, redis_url: str) -> MakeSettings:
             # the least that is allowed: what is tested is not how long a hash takes
             "argon2_memory_kib": 7168,
             "argon2_iterations": 5,
+            "database_pool_timeout_seconds": 20,  # on a busy machine one waits longer for others to be done
             "access_log_per_second": 1_000_000,  # the log is read after each of many
             **keys,
         }

@@ -266,6 +266,7 @@ async def test_with_state_gone_each_route_answers_as_it_says(three_policies: Gat
         await assert_policies(three_policies)
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_with_state_silent_each_route_answers_as_it_says(three_policies: Gateway, own_redis: Server) -> None:
     with own_redis.paused():
         await assert_policies(three_policies)
@@ -277,7 +278,7 @@ async def test_state_that_comes_back_decides_again_and_has_kept_what_was_spent(
     before = await asked(three_policies, "closed", 2)
     with own_redis.stopped():
         away = await asked(three_policies, "closed", 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (back := await asked(three_policies, "closed", 1))[0].status_code == 503:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.05)
 

@@ -78,6 +78,7 @@ def make_settings(migrated_url: str, redis_url: str, issuer: Issuer, jwks: KeySe
             "audience": issuer.audience,
             "jwks_url": jwks.url,
             "cursor_key": secrets.token_hex(32),
+            "database_pool_timeout_seconds": 20,  # on a busy machine one waits longer for others to be done
             "access_log_per_second": 1_000_000,  # the log is read after each of many
         }
         return ItemsSettings(**(values | changes))

@@ -71,7 +71,7 @@ async def replica(make_settings: MakeSettings, own_redis: Server, issuer: Issuer
 @asynccontextmanager
 async def locked_row(url: str, item_id: str) -> AsyncGenerator[None]:
     """Nobody changes the item while the block lasts."""
-    connection = await asyncpg.connect(url, timeout=5)
+    connection = await asyncpg.connect(url, timeout=30)
     try:
         await connection.execute("BEGIN")
         await connection.execute("SELECT 1 FROM items WHERE id = $1 FOR UPDATE", uuid.UUID(item_id))
@@ -190,6 +190,7 @@ async def test_the_cache_is_used_again_once_redis_is_back(replica: Replica, own_
     await until(hits)
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_silent_redis_does_not_stop_reads_or_writes(replica: Replica, own_redis: Server) -> None:
     item = await replica.alice.create()
 

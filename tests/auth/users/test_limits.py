@@ -28,6 +28,7 @@ PER_ACCOUNT, PER_ADDRESS, SECOND_FACTOR, MAILS = 10, 30, 5, 5
 SLOWER = 1000
 OVERALL = f"auth:{{limit}}:sign-in:overall:{60 * SLOWER}"
 SECONDS = 20
+SILENCE_SECONDS = 0.5  # what a service gives a `state` gone silent; in these tests it has longer else
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +38,8 @@ def long_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Redis]:
-    """One that is waited for: a machine that is busy is no `state` that is away."""
-    monkeypatch.setattr(state_limits, "DEADLINE_SECONDS", 20)
-    async with open_redis(SecretStr(redis_url), timeout_seconds=20) as client:
+async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+    async with open_redis(SecretStr(redis_url)) as client:
         await client.delete(OVERALL)  # the one that all share
         yield client
 
@@ -122,7 +121,7 @@ async def test_what_one_limit_refuses_spends_nothing_in_the_others(limits: SignI
 
 async def test_replicas_count_together(limits: SignInLimits, redis_url: str, settings: AuthSettings) -> None:
     email = new_email()
-    async with open_redis(SecretStr(redis_url), timeout_seconds=20) as another:
+    async with open_redis(SecretStr(redis_url)) as another:
         replicas = [limits, SignInLimits(another, settings, CollectorRegistry())]
 
         attempts = [replica.check(email, new_address()) for _ in range(20) for replica in replicas]
@@ -252,7 +251,7 @@ def own_redis() -> Generator[Server]:
 async def own_limits(
     own_redis: Server, settings: AuthSettings, registry: CollectorRegistry
 ) -> AsyncGenerator[SignInLimits]:
-    """As a replica has them: with its short timeouts, and connected."""
+    """As a replica has them, and connected."""
     async with open_redis(SecretStr(own_redis.url)) as client:
         limits = SignInLimits(client, settings, registry)
         await limits.check(new_email(), new_address())
@@ -278,7 +277,12 @@ async def away(server: Server, how: str) -> AsyncGenerator[None]:
         async with read_only(server):
             yield
         return
-    with server.stopped() if how == "stopped" else server.paused():
+    if how == "stopped":
+        with server.stopped():
+            yield
+        return
+    with server.paused(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state_limits, "DEADLINE_SECONDS", SILENCE_SECONDS)
         yield
 
 
@@ -344,7 +348,7 @@ async def test_one_attempt_finds_out_that_state_is_silent_and_the_others_do_not_
         limits = SignInLimits(client, settings, CollectorRegistry())
         counted = Counted(limits)
         monkeypatch.setattr(limits._state, "limiter", counted)
-        with own_redis.paused():
+        async with away(own_redis, "paused"):
             await limits.check(new_email(), None)
             assert await allowed([limits.check(new_email(), new_address()) for _ in range(20)]) == 20
 
