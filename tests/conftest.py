@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Generator, Iterator
 from inspect import unwrap
 
+import hypothesis
 import pytest
 
 from services.common import jwks as jwks_module
@@ -33,6 +34,10 @@ KEPT_CLUSTER = ("KUBE", "XDG_", "SLIPWAY_", "GO", "SSL_", "PIP_", "http", "HTTP"
 PATIENCE_SECONDS = 20.0
 SHORT = {state_limits: state_limits.DEADLINE_SECONDS, breaker: breaker.DEADLINE_SECONDS}
 REDIS_OPTIONS = unwrap(open_redis).__kwdefaults__
+
+# an example that took long says something of the machine, and so does making one
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)
