@@ -15,6 +15,7 @@ from tests.support.waits import until
 
 PASSWORD = "seven quiet herons wade"
 ANOTHER = "nine loud geese overhead"
+SOME_SECONDS = 15  # in which a slow test gets a code to auth
 CODE = re.compile(r"\b[0-9A-Z]{5}-[0-9A-Z]{5}\b")
 # what `make_settings` asks for
 HASHED = argon2.PasswordHasher(time_cost=5, memory_cost=7168, parallelism=1).hash(PASSWORD)
@@ -45,11 +46,17 @@ class Person:
     spent: int = 0
 
     def otp(self) -> str:
-        """A code of the app that was not used yet: of this time step, or the next, which is good already."""
+        """A code of the app that was not used yet, of a time step that will be good for some seconds more.
+
+        Of the step before, which is good still, of this one, or of the next, which is good already; of those after it
+        once they are.
+        """
         assert self.secret is not None
         totp = pyotp.TOTP(self.secret.replace(" ", ""))
-        step = max(self.spent + 1, int(time.time()) // totp.interval - 1)
-        self.spent = step
+        now, gone = divmod(time.time(), totp.interval)
+        first = int(now) - (gone < totp.interval - SOME_SECONDS)
+        step = self.spent = max(self.spent + 1, first)
+        time.sleep(max(0, (step - 1) * totp.interval - time.time()))
         return totp.generate_otp(step)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import TypeVar
 
 import httpx2
@@ -13,13 +14,14 @@ from services.auth.keys.ring import open_key_ring
 from services.auth.main import create_app
 from services.auth.oauth.tokens import Tokens
 from services.auth.settings import AuthSettings
+from services.auth.users import second_factor
 from services.auth.users.limits import SignInLimits
 from services.auth.users.mail import open_outbox
 from services.auth.users.passwords import PasswordHasher
 from services.common.postgres import DatabaseSession, SessionMaker, open_postgres, session_maker
 from services.common.redis import open_redis
 from tests.auth.conftest import MakeSettings
-from tests.auth.users.accounts import Accounts, Mailbox
+from tests.auth.users.accounts import STEP_AT, Accounts, Mailbox
 from tests.auth.users.office import Office
 from tests.support.clients import app_client
 from tests.support.databases import execute
@@ -46,6 +48,12 @@ def user(migrated_url: str) -> uuid.UUID:
     row = f"('{user_id}', '{user_id}@slipway.test', 'Ada', 'none')"
     execute(migrated_url, f"INSERT INTO users (id, email, name, password_hash) VALUES {row}")  # noqa: S608
     return user_id
+
+
+@pytest.fixture(autouse=True)
+def _standing_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time steps of authenticator apps stand still: no code grows old before a slow test has typed it."""
+    monkeypatch.setattr(second_factor, "time", SimpleNamespace(time=lambda: STEP_AT))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from services.auth.users.exceptions import (
     WrongCodeError,
     WrongPasswordError,
 )
-from tests.auth.users.accounts import ANOTHER, ORIGIN, PASSWORD, Accounts, email
+from tests.auth.users.accounts import ANOTHER, ORIGIN, PASSWORD, Accounts, current, email
 
 
 async def test_it_is_on_once_the_app_has_shown_a_code_and_off_with_the_password(accounts: Accounts) -> None:
@@ -33,7 +33,7 @@ async def test_it_is_on_once_the_app_has_shown_a_code_and_off_with_the_password(
 
     assert not (await accounts.do("sign_in", email(user_id), PASSWORD, ORIGIN)).needs_second_factor
     with pytest.raises(WrongCodeError):
-        await accounts.do("second_factor", user_id, totp.now(), ORIGIN)
+        await accounts.do("second_factor", user_id, current(totp), ORIGIN)
     assert accounts.events(user_id)[:3] == ["second_factor_added", "sign_in_failed", "second_factor_removed"]
     assert "added to" in (await accounts.mailbox.mail(email(user_id), 1)).text
     assert "removed from" in (await accounts.mailbox.mail(email(user_id), 2)).text
