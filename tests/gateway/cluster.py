@@ -41,7 +41,7 @@ class Cluster:
     def sample(self, name: str, **labels: str) -> float:
         """One number of the gateway's metrics; 0 where it is missing."""
         wanted = {f'{key}="{value}"' for key, value in labels.items()}
-        for line in httpx2.get(f"{self.gateway.management_url}/metrics", timeout=5).text.splitlines():
+        for line in httpx2.get(f"{self.gateway.management_url}/metrics", timeout=30).text.splitlines():
             found, _, value = line.rpartition(" ")
             if found.partition("{")[0] == name and wanted <= set(found.rstrip("}").partition("{")[2].split(",")):
                 return float(value)

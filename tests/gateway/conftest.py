@@ -113,7 +113,7 @@ class Gateway:
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(pause)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while part := await reader.read(65_536):
                     received += part
         except ConnectionError:

@@ -23,7 +23,7 @@ from tests.support.servers import Server, free_port, postgres_server, redis_serv
 
 KNOWN_SECONDS = 0.4  # until whoever balances knows that a pod is on its way out, or dead
 RESOLVE_SECONDS = 0.2
-DRAIN_SECONDS = 1.5  # longer than both together, on a busy machine too
+DRAIN_SECONDS = 2.5  # longer than both together, on a busy machine too
 TOKEN_SECONDS = 10  # short, so that tokens are renewed during a run
 MODULES = {"gateway": "tests.gateway.standing", "items": "services.items", "auth": "services.auth"}
 NETWORKS = {"gateway": "127.0.1", "items": "127.0.2", "auth": "127.0.3"}

@@ -17,7 +17,7 @@ A, B, C, D = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"
 
 @pytest.fixture
 def three(tmp_path: Path, jwks: KeyServer) -> Iterator[Cluster]:
-    with cluster(tmp_path / "dns", jwks.url, (A, B, C), SLOW_START_SECONDS="2") as made:
+    with cluster(tmp_path / "dns", jwks.url, (A, B, C), SLOW_START_SECONDS="10") as made:
         yield made
 
 
@@ -38,9 +38,10 @@ async def test_requests_spread_evenly_a_new_pod_gets_its_share_and_one_that_leav
     await waits.until(lambda: pods_known(three) == 4, "the new pod")
     assert (await three.ask(100))[D] < 25  # it begins slowly
     seen: Counter[str] = Counter()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not 0.85 / 4 <= seen[D] / max(1, seen.total()) <= 1.15 / 4:
-            seen = await three.ask(1000)
+            await asyncio.sleep(1)
+            seen = await three.ask(1000, connections=1)
 
     three.know(B, C, D)
     await waits.until(lambda: pods_known(three) == 3, "the pod's leave")
@@ -90,11 +91,11 @@ async def test_a_pod_that_comes_back_is_used_again(three: Cluster) -> None:
     three.pods[A].popen.kill()
     three.pods[A].popen.wait()
     assert (await three.ask(200)).keys() == {B, C}
-    assert three.sample("gateway_upstream_ejections_total") == 1
+    assert three.sample("gateway_upstream_ejections_total") >= 1  # and more where this took longer than it lasts
     three.start(A, known=False)
 
     seen: Counter[str] = Counter()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while seen[A] < 0.85 / 3 * max(1, seen.total()):
             seen = await three.ask(300)
 

@@ -31,7 +31,7 @@ async def events_until_the_end(made: Cluster) -> bytes:
     """Terminate the gateway when events flow, and read what comes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", made.gateway.port)
     writer.write(b"GET /v1/pod/events HTTP/1.1\r\nHost: a\r\n\r\n")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         received = await reader.readuntil(f"data: {POD}".encode())
         made.gateway.terminate()
         while part := await reader.read(65_536):
@@ -63,7 +63,7 @@ async def test_a_websocket_is_told_that_the_service_restarts(draining: Cluster) 
         await socket.send("b")
         assert await socket.recv() == f"{POD} b"
         with pytest.raises(ConnectionClosed) as closed:
-            await asyncio.wait_for(socket.recv(), 20)
+            await asyncio.wait_for(socket.recv(), 60)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
     assert await asyncio.to_thread(draining.gateway.wait) == 0

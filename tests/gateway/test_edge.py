@@ -218,7 +218,7 @@ async def test_more_requests_at_once_than_permitted_are_refused_early(make_gatew
         await asyncio.gather(*waiting, return_exceptions=True)
         await waits.until(lambda: gateway.sample("http_requests_in_flight", kind="request") == 0, "room")
         with pytest.raises(httpx2.ReadTimeout):
-            await gateway.client.get("/v1/a", timeout=0.2)  # it was let in
+            await gateway.client.get("/v1/a", timeout=httpx2.Timeout(30, read=0.2))  # it was let in
 
 
 async def test_streams_are_counted_apart(make_gateway: MakeGateway) -> None:
@@ -269,11 +269,7 @@ async def test_one_line_tells_of_a_forwarded_request_and_whose_it_was(
     async with make_gateway({"/v1/a": {"upstream": recorder.url, "public": False}}) as gateway:
         capsys.readouterr()
         await gateway.client.get("/v1/a/secret-path?secret=query", headers=issuer.headers(sub="carol"))
-        await waits.until(
-            lambda: gateway.sample("http_requests_total", method="GET", handler="/v1/a", status="200"), "it"
-        )
-        await asyncio.sleep(0)
-        lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
 
     [line] = [line for line in lines if "request_finished" in line]
     assert "handler=/v1/a " in line or json.loads(line)["handler"] == "/v1/a"

@@ -25,7 +25,7 @@ from tests.support.servers import redis_server
 from tests.support.tokens import ISSUER
 
 SECONDS = float(os.environ.get("LIMIT_SECONDS", "3"))
-RATE, BURST, OFFERED = 100, 100, 3
+RATE, BURST, OFFERED = 40, 40, 3  # so few that a busy machine can offer them
 CONNECTIONS = 4  # to each gateway
 CLOCKS = (0, 5, -5, 86_400)  # seconds by which they are ahead
 
@@ -112,7 +112,7 @@ async def offered(started: list[Process], statuses: list[int]) -> AsyncIterator[
 async def until_refused(statuses: list[int], clients: list[Client]) -> None:
     """Whoever is refused after this moment finds the bucket empty: all until then has been let through."""
     seen = len(statuses)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while statuses[seen + len(clients) :].count(429) < len(clients):  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.01)
 
@@ -129,7 +129,7 @@ async def test_four_gateways_together_let_through_exactly_what_the_limit_says(
     with gateways(recorder, redis_url, jwks.url, tmp_path) as started:  # type: ignore[attr-defined]
         before_first = await now(redis)
         async with offered(started, statuses) as clients:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not statuses:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.01)
             after_first = await now(redis)
@@ -165,7 +165,7 @@ async def test_a_redis_restarted_meanwhile_lets_nothing_more_through(
                 let_through_before, went = statuses.count(200), await now(redis)
                 await asyncio.to_thread(server.stop)
                 await asyncio.to_thread(server.start)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while statuses.count(200) <= let_through_before + len(clients):  # noqa: ASYNC110 - as above
                         await asyncio.sleep(0.01)
                 back = await now(redis)
