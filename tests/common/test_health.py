@@ -69,7 +69,7 @@ async def test_a_check_that_fails_says_why() -> None:
 async def test_a_check_that_hangs_is_given_up_on_and_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_module, "CHECK_TIMEOUT_SECONDS", 0.05)
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         assert await found(postgres=hanging, cache=hanging, tokens=good) == {
             "postgres": "no answer within 0.05 s",
             "cache": "no answer within 0.05 s",
@@ -179,7 +179,7 @@ def test_alive_is_until_the_loop_is_silent_for_too_long(clock: Clock, capsys: py
 
 
 def get(url: str) -> httpx2.Response:
-    return httpx2.get(url, timeout=5)
+    return httpx2.get(url, timeout=30)
 
 
 @asynccontextmanager

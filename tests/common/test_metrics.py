@@ -106,7 +106,7 @@ async def test_requests_and_streams_in_flight_are_counted_apart() -> None:
 
     async with app_client(app) as client:
         assert in_flight() == (0, 0)
-        waiting = asyncio.create_task(client.get("/v1/sample/slow/5"))
+        waiting = asyncio.create_task(client.get("/v1/sample/slow/60"))
         await until(lambda: in_flight() == (1, 0), "the request")
         waiting.cancel()
         async with client.stream("GET", "/v1/sample/events") as answer:

@@ -15,9 +15,11 @@ from tests.common.operating import OPERATE, management, operated
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
 from tests.support.tokens import Issuer, KeyServer
+from tests.support.waits import until
 
 SLOW = "planted_slow_function"
 REPORT = "/v1/sample/report"
+LONG_REPORT = f"{REPORT}?words=9000"  # so long that what a busy machine does meanwhile is little beside it
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def heaviest(document: dict[str, Any]) -> str:
 async def test_the_planted_slow_function_stands_at_the_top_of_a_requests_profile(
     client: httpx2.AsyncClient, operator: dict[str, str]
 ) -> None:
-    answer = await client.get(REPORT, headers=operator)
+    answer = await client.get(LONG_REPORT, headers=operator)
 
     assert answer.status_code == 200
     assert answer.headers["x-profiled-status"] == "200"
@@ -122,10 +124,11 @@ async def test_the_process_is_profiled_for_some_seconds(
 
 
 async def test_one_is_taken_at_a_time_and_then_the_place_is_free(
-    client: httpx2.AsyncClient, port: httpx2.AsyncClient, operator: dict[str, str]
+    app: FastAPI, client: httpx2.AsyncClient, port: httpx2.AsyncClient, operator: dict[str, str]
 ) -> None:
-    first = asyncio.create_task(port.post("/profile?seconds=1", headers=operator))
-    await asyncio.sleep(0.4)
+    first = asyncio.create_task(port.post("/profile?seconds=4", headers=operator))
+    place = app.state.operations._profiling._lock
+    await until(place.locked, "the first one in the place")
 
     assert (await port.post("/profile?seconds=1", headers=operator)).status_code == 409
     assert (await client.get(REPORT, headers=operator)).status_code == 409

@@ -11,7 +11,7 @@ from services.common.exceptions import UnavailableError
 from services.common.tasks import end, every, running, stop
 from tests.support.waits import until
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = 20.0
 
 
 def losing(count: int, lost: list[int]) -> Callable[[], "asyncio.Task[None]"]:

@@ -56,7 +56,7 @@ async def test_messages_go_both_ways_under_a_request_id(port: int, capsys: pytes
         assert await socket.recv() == "hello " + "a" * 16
         assert socket.response is not None
         assert socket.response.headers["x-request-id"] == "a" * 16
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (out := capsys.readouterr().out):  # noqa: ASYNC110 - the line has no event
             await asyncio.sleep(0.01)
     assert "request_finished" in out
