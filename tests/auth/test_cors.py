@@ -37,13 +37,13 @@ def gateway(auth: Process, settings: AuthSettings, redis_url: str) -> Iterator[P
 
 @pytest.fixture
 async def through(gateway: Process) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=gateway.url, timeout=10) as client:
+    async with httpx2.AsyncClient(base_url=gateway.url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 async def direct(auth: Process) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=auth.url, timeout=10) as client:
+    async with httpx2.AsyncClient(base_url=auth.url, timeout=30) as client:
         yield client
 
 

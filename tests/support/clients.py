@@ -16,7 +16,7 @@ from tests.support.processes import ROOT, Process, service_process
 
 __all__ = ["ROOT", "Process", "app_client", "service_process", "until_ready"]
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class _Server(uvicorn.Server):
@@ -41,7 +41,7 @@ async def app_client(app: ASGIApp, *, port: int = 0, **options: object) -> Async
         if task.done():
             await task
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx2.AsyncClient(base_url=base_url, timeout=10, **options) as client:  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(base_url=base_url, timeout=30, **options) as client:  # type: ignore[arg-type]
             yield client
     finally:
         server.should_exit = True

@@ -16,7 +16,7 @@ def execute(url: str, *statements: str) -> list[list[asyncpg.Record]]:
     """Run statements as one after the other, outside a transaction, from code that is not async."""
 
     async def work() -> list[list[asyncpg.Record]]:
-        connection = await asyncpg.connect(url, timeout=5)
+        connection = await asyncpg.connect(url, timeout=30)
         try:
             return [await connection.fetch(statement, timeout=30) for statement in statements]
         finally:

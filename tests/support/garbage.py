@@ -13,7 +13,7 @@ async def left_by_requests(port: int, request: bytes, end: bytes) -> int:
     async def ask(times: int) -> None:
         for _ in range(times):
             writer.write(request)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await reader.readuntil(end)
 
     await ask(5)  # what the first ones leave stays for good

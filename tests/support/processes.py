@@ -15,7 +15,7 @@ import httpx2
 
 from tests.support.servers import free_port
 
-START_SECONDS = 30
+START_SECONDS = 90
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,7 +47,7 @@ class Process:
         """Ask it to drain."""
         self.popen.send_signal(signal.SIGTERM)
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """Its exit code. Raises TimeoutError with its log."""
         try:
             return self.popen.wait(seconds)
@@ -84,7 +84,7 @@ def wait_until_ready(management_url: str, popen: subprocess.Popen[bytes], log: C
     last = "no answer"
     while time.monotonic() < deadline and popen.poll() is None:
         try:
-            answer = httpx2.get(f"{management_url}/readyz", timeout=2)
+            answer = httpx2.get(f"{management_url}/readyz", timeout=10)
         except httpx2.HTTPError as error:
             last = repr(error)
         else:

@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 PORTS = (10_000, 31_000)
-START_SECONDS = 30
-STOP_SECONDS = 10
+START_SECONDS = 90
+STOP_SECONDS = 30
 UNPRIVILEGED = ("postgres", "redis", "nobody")
 PR_SET_PDEATHSIG = 1
 
@@ -224,7 +224,7 @@ def postgres_server(*settings: str, certificate: tuple[Path, Path] | None = None
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         if done.returncode:
@@ -289,7 +289,7 @@ def _running(server: Server) -> Generator[Server]:
 
 def _postgres_is_up(url: str) -> bool:
     async def ask() -> None:
-        connection = await asyncpg.connect(url, timeout=2)
+        connection = await asyncpg.connect(url, timeout=10)
         await connection.close()
 
     try:
@@ -300,7 +300,7 @@ def _postgres_is_up(url: str) -> bool:
 
 
 def _redis_is_up(url: str) -> bool:
-    client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None)
+    client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=10, retry=None)
     try:
         return bool(client.ping())
     except redis.RedisError:

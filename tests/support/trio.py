@@ -33,7 +33,7 @@ class Trio:
     def token(self, scope: str = "items:read items:write") -> str:
         """An access token of the machine, by way of the gateway."""
         form = {"grant_type": "client_credentials", "scope": scope}
-        answer = httpx2.post(f"{self.gateway.url}/oauth2/token", data=form, auth=(MACHINE, SECRET), timeout=10)
+        answer = httpx2.post(f"{self.gateway.url}/oauth2/token", data=form, auth=(MACHINE, SECRET), timeout=30)
         assert answer.status_code == 200, f"{answer.text}; the log of auth ends:\n{self.auth.log[-3000:]}"
         return str(answer.json()["access_token"])
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-SECONDS = 20
+SECONDS = 45
 
 
 async def until(condition: Callable[[], object], what: str, log: Callable[[], str] = str) -> None:

@@ -44,10 +44,10 @@ class Caller:
         return await self.http.request(method, f"{PATH}{path}", headers=headers, **options)
 
     async def ask_until_refused(self) -> httpx2.Response:
-        """The list of clients, again and again for a second at most; the last answer."""
+        """The list of clients, again and again for as long as it is answered and one waits; the last answer."""
         answer = await self.ask("GET")
         with suppress(TimeoutError):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(20):
                 while answer.status_code == 200:
                     await asyncio.sleep(0.02)
                     answer = await self.ask("GET")

@@ -15,7 +15,7 @@ async def test_a_revocation_waits_for_tokens_in_the_making_and_comes_after_them(
 ) -> None:
     for action in ("disable", "secret", "delete"):
         created = await admin.create(**MACHINE)
-        issuing = await asyncpg.connect(database.url, timeout=5)
+        issuing = await asyncpg.connect(database.url, timeout=30)
         transaction = issuing.transaction()
         await transaction.start()
         await issuing.execute("SELECT 1 FROM clients WHERE id = $1 FOR SHARE", created["id"])
@@ -26,7 +26,7 @@ async def test_a_revocation_waits_for_tokens_in_the_making_and_comes_after_them(
         issued_at = await issuing.fetchval("SELECT clock_timestamp()")
         await transaction.commit()
         await issuing.close()
-        await asyncio.wait_for(change, 10)
+        await asyncio.wait_for(change, 30)
 
         assert done == set()
         where = f"kind = 'client' AND target = '{created['id']}'"

@@ -11,13 +11,13 @@ import pytest
 from tests.auth.oauth.flows import TOKEN, Flow, error_of
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = 30.0
 
 
 @pytest.fixture
 async def other(migrated_url: str) -> AsyncGenerator[asyncpg.Connection]:
     """An administrator's connection."""
-    connection = await asyncpg.connect(migrated_url, timeout=5)
+    connection = await asyncpg.connect(migrated_url, timeout=30)
     try:
         yield connection
     finally:
@@ -26,7 +26,7 @@ async def other(migrated_url: str) -> AsyncGenerator[asyncpg.Connection]:
 
 @pytest.fixture
 async def watcher(migrated_url: str) -> AsyncGenerator[asyncpg.Connection]:
-    connection = await asyncpg.connect(migrated_url, timeout=5)
+    connection = await asyncpg.connect(migrated_url, timeout=30)
     try:
         yield connection
     finally:

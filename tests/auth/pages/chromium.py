@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:  # the images' own suite has none of it: there the tests are skipped
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-SECONDS = 15
+SECONDS = 45  # of patience on a busy machine
 LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 PHONE, DESK = (360, 740), (1100, 820)
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
