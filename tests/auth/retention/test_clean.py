@@ -46,7 +46,7 @@ async def test_what_has_ended_long_ago_goes_and_what_lives_or_ended_lately_stays
         rows.code(name, live, at)
         rows.mailed(name, at)
     # of the longest tokens that may be, whatever today's settings say
-    rows.revocation("somebody may have", f"now() - interval '{LIFE_SECONDS - 10} seconds'")
+    rows.revocation("somebody may have", f"now() - interval '{LIFE_SECONDS - 100} seconds'")
     rows.revocation("nobody can have", f"now() - interval '{LIFE_SECONDS + 10} seconds'")
 
     done = await clean(settings, sessions)
