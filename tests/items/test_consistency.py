@@ -28,7 +28,7 @@ from tests.support.clients import app_client
 from tests.support.servers import execute
 from tests.support.tokens import Issuer
 
-SECONDS = 10
+SECONDS = 30
 COMMIT_LOCK = 424242
 WAIT_IN_COMMIT = f"""
 CREATE FUNCTION wait_in_commit() RETURNS trigger LANGUAGE plpgsql AS
@@ -91,7 +91,7 @@ def fill_gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 @asynccontextmanager
 async def paused_commits(url: str) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
     """Commits wait while the block lasts; yields what waits until one does."""
-    connection = await asyncpg.connect(url, timeout=5)
+    connection = await asyncpg.connect(url, timeout=30)
 
     async def until_one_waits() -> None:
         waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted"

@@ -92,7 +92,7 @@ async def test_a_stranger_is_answered_before_the_body_arrives(client: httpx2.Asy
         writer.write(
             b"POST /v1/items HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             status = await reader.readline()
     finally:
         writer.close()

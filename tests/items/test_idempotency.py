@@ -135,7 +135,7 @@ async def test_a_key_is_1_to_255_printable_ascii_characters(alice: Caller, lines
 @asynccontextmanager
 async def no_new_items(url: str) -> AsyncGenerator[None]:
     """Whoever inserts an item waits until the block ends."""
-    connection = await asyncpg.connect(url, timeout=5)
+    connection = await asyncpg.connect(url, timeout=30)
     try:
         await connection.execute("BEGIN")
         await connection.execute("LOCK TABLE items IN SHARE MODE")
@@ -208,7 +208,7 @@ async def test_after_a_crash_around_the_commit_the_same_request_makes_one_item(
     env |= {"ISSUER": chosen.issuer, "AUDIENCE": chosen.audience, "JWKS_URL": str(chosen.jwks_url)}
     key = new_key()
     with service_process("tests.items.crashing", env | {"CRASH": crash}) as process:
-        async with httpx2.AsyncClient(base_url=process.url, timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=process.url, timeout=30) as client:
             with pytest.raises(httpx2.TransportError):
                 await create(caller_of(client, issuer, alice.subject), key)
         assert process.wait() == -9

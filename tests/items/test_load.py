@@ -143,7 +143,7 @@ async def test_a_reader_holds_no_database_connection_while_it_waits_for_redis(
 
     read = asyncio.create_task(replica.alice.get(item_id))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await reached.wait()
         await replica.idle()
     finally:

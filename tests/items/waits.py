@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-SECONDS = 15
+SECONDS = 45
 
 T = TypeVar("T")
 
