@@ -20,7 +20,7 @@ GIVEN = Path(__file__).parent / "given.yaml"
 """Every secret given: without a cluster there is nowhere to look for one made before."""
 EVERYTHING = Path(__file__).parent / "everything.yaml"
 """Every key of the values that can be set at once, set."""
-RENDER_SECONDS = 60
+RENDER_SECONDS = 180
 KUBERNETES = "1.37.0"
 """A Helm built from source takes itself for one of a very old cluster."""
 SELECTOR = ["app.kubernetes.io/component", "app.kubernetes.io/instance", "app.kubernetes.io/name"]
@@ -58,7 +58,7 @@ class Chart:
 
         Raises Refused when Helm does not render.
         """
-        return Objects(yaml.safe_load_all(self.text(*values, release=release, given=given)))
+        return Objects(documents(self.text(*values, release=release, given=given)))
 
     def beside(
         self, left: Sequence[Manifest], *values: str | Path | Mapping[str, Any], given: bool = True
@@ -67,7 +67,7 @@ class Chart:
         with serving([with_owner(o) for o in left]) as address:
             # without a real API there is nothing to validate against; other tests do
             flags = ["--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", address]
-            return Objects(yaml.safe_load_all(self.text(*values, given=given, flags=flags)))
+            return Objects(documents(self.text(*values, given=given, flags=flags)))
 
     def text(
         self,
@@ -86,7 +86,7 @@ class Chart:
         return self._run(command, values, given=given).split("\nNOTES:\n")[1]
 
     def _run(self, command: list[str], values: Sequence[str | Path | Mapping[str, Any]], *, given: bool) -> str:
-        documents = []
+        given_here = []
         for value in [*([GIVEN] if given else []), *values]:
             match value:
                 case Path():
@@ -94,17 +94,23 @@ class Chart:
                 case str():
                     command += ["--set", value]
                 case _:
-                    documents.append(yaml.safe_dump(dict(value)))
-        if len(documents) > 1:
+                    given_here.append(yaml.safe_dump(dict(value)))
+        if len(given_here) > 1:
             raise ValueError("one mapping is enough")
-        if documents:
+        if given_here:
             command += ["--values", "-"]
         done = subprocess.run(
-            command, input="".join(documents), capture_output=True, text=True, timeout=RENDER_SECONDS, check=False
+            command, input="".join(given_here), capture_output=True, text=True, timeout=RENDER_SECONDS, check=False
         )
         if done.returncode:
             raise Refused(done.stderr)
         return done.stdout
+
+
+def documents(text: str) -> Iterator[Manifest | None]:
+    """The YAML documents of a text, read by libyaml: ten times as fast as in Python, on text of 170 KB a rendering."""
+    read: Iterator[Manifest | None] = yaml.load_all(text, Loader=yaml.CSafeLoader)
+    return read
 
 
 class Objects(list[Manifest]):
