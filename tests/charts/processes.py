@@ -13,9 +13,9 @@ from tests.charts.chart import CHART
 from tests.support.servers import program, user
 
 FILES = CHART / "files"
-START_SECONDS = 30
-STOP_SECONDS = 20
-RUN_SECONDS = 60
+START_SECONDS = 90
+STOP_SECONDS = 45
+RUN_SECONDS = 180
 
 
 def path() -> str:

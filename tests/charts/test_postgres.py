@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,18 +110,16 @@ def test_sigterm_ends_a_recovery_that_takes_long(pod: Pod) -> None:
         pass
     begun = pod.folder / "begun"
     with (pod.folder / "config" / "postgresql.conf").open("a") as config:
-        config.write(f"restore_command = 'touch {begun}; exec sleep 15 >/dev/null 2>&1'\n")
+        config.write(f"restore_command = 'touch {begun}; exec sleep 90 >/dev/null 2>&1'\n")
     own_file(pod.data / "recovery.signal")
 
     with started(START, pod.log, begun.exists, pod.env()) as server:
         recovering = abs(int((pod.data / "postmaster.pid").read_text().split()[0]))
         assert Path(f"/proc/{recovering}").exists()
 
-        begin = time.monotonic()
         # the server's own, as the kubelet's SIGKILL would leave it two minutes later; or the shell's, where the server
         # was gone before it could be asked for its status
-        assert stop(server) in {137, 143}
-        assert time.monotonic() - begin < 10
+        assert stop(server) in {137, 143}  # which raises where it takes half as long as the recovery
 
     assert not Path(f"/proc/{recovering}").exists()
     (pod.data / "recovery.signal").unlink()

@@ -36,7 +36,7 @@ class Release:
             (self.secrets / self.service / f"{role}-password").write_text(f"{role}'{word}")
         (self.secrets / "monitor-password").write_text(f"monitor'{word}")
 
-    def reconcile(self, slot: str = "a", deadline: int = 30) -> subprocess.CompletedProcess[str]:
+    def reconcile(self, slot: str = "a", deadline: int = 120) -> subprocess.CompletedProcess[str]:
         """Run the script to its end."""
         env = {
             "SERVICES": self.service,
@@ -200,7 +200,7 @@ async def test_a_rotation_waits_for_old_sessions_and_ends_the_old_logins(release
 
 async def until_login(url: str) -> asyncpg.Connection:
     """What a new pod does: try until the login is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await asyncpg.connect(url)
