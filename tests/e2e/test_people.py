@@ -16,7 +16,7 @@ from tests.e2e.kube import Object
 from tests.e2e.people import TOKEN_PAUSE_SECONDS, Browser, Family, Person, events, make_app, make_person
 from tests.e2e.pods import directly, execute
 from tests.e2e.releases import OwnRelease
-from tests.e2e.waiting import ready, wait_until
+from tests.e2e.waiting import felt_after, ready, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -128,13 +128,8 @@ def refused_everywhere(release: OwnRelease, family: Family) -> None:
                 family.use().status_code
             ]
 
-        wait_until(
-            "everybody refuses the token",
-            lambda: set(statuses()) == {401},
-            seconds=FELT_SECONDS + len(pods),  # the forwarders are opened first, which takes longer than it is felt
-            otherwise=release.report,
-            pause_seconds=0.02,
-        )
+        felt = felt_after(lambda: set(statuses()) == {401}, "everybody refuses the token", release.report)
+        assert felt < FELT_SECONDS
 
 
 @dataclass

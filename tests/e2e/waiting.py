@@ -11,6 +11,7 @@ from tests.e2e.kube import Kube, Object
 T = TypeVar("T")
 
 EVENTS, LOG_LINES = 12, 15
+FELT_WAIT_SECONDS = 30
 
 
 def wait_until(
@@ -23,6 +24,22 @@ def wait_until(
             raise AssertionError(f"not so within {seconds:.0f} s: {fact}; last answer: {answer!r}\n{otherwise()}")
         time.sleep(pause_seconds)
     return answer
+
+
+def felt_after(probe: Callable[[], bool], fact: str, otherwise: Callable[[], str]) -> float:
+    """Seconds from now until the last question began whose answer was not so yet: a slow answer is no late one."""
+    said = last = time.monotonic()
+
+    def asked() -> bool:
+        nonlocal last
+        at = time.monotonic()
+        if found := probe():
+            return found
+        last = at
+        return False
+
+    wait_until(fact, asked, seconds=FELT_WAIT_SECONDS, otherwise=otherwise, pause_seconds=0.02)
+    return last - said
 
 
 def report(kube: Kube, namespace: str, labels: str = "") -> str:
