@@ -22,7 +22,7 @@ def test_a_command_of_the_makefile_exists(module: str, command: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

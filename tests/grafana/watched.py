@@ -27,7 +27,7 @@ from tests.support.servers import free_port, postgres_server, program, redis_ser
 CLIENT = ("load", "secret-of-the-load-generator")
 PERSON = ("ada@slipway.test", "seven quiet herons wade")
 SCRAPE_SECONDS = 1
-START_SECONDS = 60
+START_SECONDS = 120
 RULES = ROOT / "grafana" / "alerts.yaml"
 ARGON2 = {"ARGON2_MEMORY_KIB": "7168", "ARGON2_ITERATIONS": "5"}
 HASHED = argon2.PasswordHasher(time_cost=5, memory_cost=7168, parallelism=1).hash(PERSON[1])
@@ -130,7 +130,7 @@ def _run(service: str, env: Mapping[str, str], *words: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"services.{service}", *words],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LOG_LEVEL": "WARNING", **env},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{service} {words} failed: {done.stdout}{done.stderr}")
@@ -200,7 +200,7 @@ def prometheus_server(folder: Path, targets: list[Target], rules: Path = RULES) 
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/-/ready", timeout=2).status_code == httpx2.codes.OK
+        return httpx2.get(f"{url}/-/ready", timeout=10).status_code == httpx2.codes.OK
     except httpx2.HTTPError:
         return False
 
@@ -214,7 +214,7 @@ def _process(words: list[str], log: Path, env: Mapping[str, str] | None = None) 
     finally:
         process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(20)
         process.kill()
         process.wait()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.processes import ROOT
 from tests.support.servers import free_port
 
-START_SECONDS = 60
+START_SECONDS = 180
 END_SECONDS = 60  # ten for each service, one after the other, before what is left is killed; then the servers
 READY = "Ctrl-C ends everything"
 

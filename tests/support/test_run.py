@@ -27,7 +27,7 @@ def test_the_printed_lines_create_and_list_an_item_and_nothing_outlives_it(run: 
     said = run.wait_for(READY)
     assert httpx2.get(f"http://127.0.0.1:{run.port}/").status_code == 200
     lines = said[said.index("  TOKEN=") :]
-    done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"name":"lamp"') == 2
 
@@ -53,7 +53,7 @@ def test_a_taken_port_is_one_sentence() -> None:
             env={**os.environ, "RUN_PORT": str(somebody.getsockname()[1])},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 

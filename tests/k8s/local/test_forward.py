@@ -32,7 +32,7 @@ async def test_many_bytes_come_back_unchanged() -> None:
         writer.close()
 
     sent = bytes(range(256)) * 8000
-    async with far_end(echo) as port, asyncio.timeout(20):
+    async with far_end(echo) as port, asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
         async def send() -> None:
@@ -55,7 +55,7 @@ async def test_the_answer_comes_after_the_question_ended() -> None:
         writer.write(f"{len(question)} bytes".encode())
         writer.close()
 
-    async with far_end(count) as port, asyncio.timeout(10):
+    async with far_end(count) as port, asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"question")
         writer.write_eof()
@@ -71,7 +71,7 @@ async def test_a_far_end_that_closes_first_is_seen_as_closed() -> None:
         writer.write(b"bye")
         writer.close()
 
-    async with far_end(hang_up) as port, asyncio.timeout(10):
+    async with far_end(hang_up) as port, asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
         assert await reader.read(-1) == b"bye"
@@ -81,7 +81,7 @@ async def test_a_far_end_that_closes_first_is_seen_as_closed() -> None:
 async def test_an_edge_that_is_away_is_a_reset_and_not_an_empty_answer() -> None:
     port = free_port()
     forwarder = await forward.listen(port, "127.0.0.1", free_port())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
         with pytest.raises(ConnectionResetError):

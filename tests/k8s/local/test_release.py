@@ -153,7 +153,7 @@ def test_a_helm_that_does_not_end_when_asked_is_killed(monkeypatch: pytest.Monke
         assert stubborn.returncode == -9
 
 
-def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not done() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -47,7 +47,7 @@ class Browser:
         for answer in self.answers:
             query = urlencode({"state": self.asked["state"]} | answer)
             try:
-                with urllib.request.urlopen(f"{self.asked['redirect_uri']}?{query}", timeout=5) as page:  # noqa: S310
+                with urllib.request.urlopen(f"{self.asked['redirect_uri']}?{query}", timeout=30) as page:  # noqa: S310
                     self.statuses.append(page.status)
             except HTTPError as error:
                 self.statuses.append(error.code)

@@ -41,7 +41,7 @@ def test_a_process_that_ended_and_was_not_collected_is_not_alive(sleeper: "subpr
     assert processes.alive(sleeper.pid)
 
     sleeper.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while processes.alive(sleeper.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -112,9 +112,9 @@ def test_the_death_of_a_part_ends_the_wait_at_once() -> None:
     begin = time.monotonic()
 
     with pytest.raises(NodeError, match="etcd answers: etcd exited; read "):
-        processes.wait("etcd answers", lambda: "nobody listens", part="etcd", seconds=30)
+        processes.wait("etcd answers", lambda: "nobody listens", part="etcd", seconds=300)
 
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 def test_a_probe_that_raises_is_a_complaint() -> None:
