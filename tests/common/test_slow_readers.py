@@ -3,12 +3,13 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
-from services.common import protocol
+from services.common import protocol, server
 from services.common.app import create_service
 from services.common.settings import ServiceSettings
 from tests.support import waits
@@ -16,6 +17,7 @@ from tests.support.clients import app_client
 
 router = APIRouter()
 ended: list[str] = []
+SIZE = 3_000_000
 
 
 @router.get("/endless")
@@ -33,44 +35,76 @@ async def endless() -> Response:
 
 @router.get("/large")
 async def large() -> Response:
-    return Response(bytes(3_000_000))
+    return Response(bytes(SIZE))
 
 
-async def left_unread(port: int, request: bytes) -> None:
-    """Ask, read nothing, and wait until the server has cut the connection."""
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.setblocking(False)  # noqa: FBT003 - it has no keyword
-    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
-    client.send(request)
-    # a reset shows only in what is sent: nothing is read here
-    await waits.until(lambda: client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or _is_cut(client), "the cut")
-    client.close()
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The connections that the server has done with: a client that reads nothing is told of none."""
+    gone: list[object] = []
+    original = protocol.BoundedProtocol.connection_lost
+
+    def noted(self: protocol.BoundedProtocol, exc: Exception | None) -> None:
+        gone.append(self)
+        original(self, exc)
+
+    monkeypatch.setattr(protocol.BoundedProtocol, "connection_lost", noted)
+    return gone
 
 
-def _is_cut(client: socket.socket) -> bool:
-    try:
-        client.send(b"G")
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return False
+@asynccontextmanager
+async def connection() -> AsyncIterator[socket.socket]:
+    """To a service that has much to say; it can hold little."""
+    app = create_service(ServiceSettings(), title="Reads", routers=[router])
+    async with app_client(app) as client:
+        with socket.socket() as opened:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            opened.setblocking(False)  # noqa: FBT003 - it has no keyword
+            await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", int(client.base_url.port or 0)))
+            yield opened
+
+
+LARGE = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.mark.parametrize(
     "request_",
-    [
-        b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    ],
+    [b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n", LARGE, LARGE[:-2] + b"Connection: close\r\n\r\n"],
     ids=["endless", "kept", "closed"],
 )
-async def test_it_is_cut_off(request_: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_cut_off(request_: bytes, lost: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "SLOW_READER_SECONDS", 0.3)
-    app = create_service(ServiceSettings(), title="Reads", routers=[router])
-    async with app_client(app) as client:
-        await left_unread(int(client.base_url.port or 0), request_)
+    async with connection() as client:
+        client.send(request_)
+        await waits.until(lambda: lost, "the cut")
     if b"endless" in request_:
         assert ended.pop() == "endless"
+
+
+async def test_idle_with_an_answer_not_taken_it_is_cut_off_too(
+    lost: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.3)
+    async with connection() as client:
+        client.send(LARGE)
+        await waits.until(lambda: lost, "the cut")
+
+
+async def test_who_goes_on_reading_is_not_and_who_stops_again_is(
+    lost: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SLOW_READER_SECONDS", 1.5)
+    loop = asyncio.get_running_loop()
+    async with connection() as client:
+        client.send(LARGE)
+        await asyncio.sleep(0.1)  # the server waits by now
+        received = 0
+        while received < SIZE:
+            received += len(await loop.sock_recv(client, 1_000_000))
+        await asyncio.sleep(1.6)
+        assert lost == []
+
+        client.send(LARGE.replace(b"large", b"endless"))  # for which the buffers have not grown enough
+
+        await waits.until(lambda: lost, "the cut")
+    assert ended.pop() == "endless"

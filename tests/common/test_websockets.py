@@ -9,6 +9,7 @@ from fastapi import APIRouter, WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from services.common import protocol
 from services.common.app import create_service
 from services.common.server import MAX_MESSAGE_BYTES
 from services.common.settings import ServiceSettings
@@ -48,6 +49,15 @@ async def exchange(port: int, sent: bytes) -> bytes:
         received = await reader.read()
     writer.close()
     return received
+
+
+async def test_it_lasts_longer_than_headers_may_take(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.5)
+    async with connect(f"ws://127.0.0.1:{port}/ws") as socket:
+        await asyncio.sleep(0.6)
+        await socket.send("hello")
+
+        assert str(await socket.recv()).startswith("hello ")
 
 
 async def test_messages_go_both_ways_under_a_request_id(port: int, capsys: pytest.CaptureFixture[str]) -> None:
