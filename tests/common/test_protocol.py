@@ -100,11 +100,33 @@ async def test_headers_of_ordinary_size_pass(port: int) -> None:
     assert await status(port, GOOD + b"X-Long: " + b"x" * 30_000 + b"\r\nConnection: close\r\n\r\n") == 200
 
 
+async def test_only_http_1_0_does_without_a_host(port: int) -> None:
+    assert await status(port, b"GET /v1/sample/ping HTTP/1.0\r\n\r\n") == 200
+    assert await status(port, b"GET /v1/sample/ping HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n") == 400
+
+
+async def test_headers_are_counted_for_each_request_by_itself(port: int) -> None:
+    one = GOOD + b"X-Long: " + b"x" * 30_000 + b"\r\n\r\n"
+
+    assert (await exchange(port, one, one, one, LAST, pause=0.05)).count(b"HTTP/1.1 200 OK") == 4
+
+
 async def test_headers_that_never_end_are_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.2)
 
     assert await exchange(port, GOOD) == b""
     assert await exchange(port, *[b"X: y\r\n"] * 2, b"G", pause=0.15) == b""
+
+
+async def test_headers_that_come_in_drops_are_cut_off_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.3)
+    app = create_app(SampleSettings())
+    async with app_client(app) as client:
+        port = int(client.base_url.port or 0)
+        assert await exchange(port, *[bytes([byte]) for byte in LAST], pause=0.02) == b""
+        assert await exchange(port, b"\r\n") == b""  # which a parser skips
+
+    assert app.state.registry.get_sample_value("http_requests_refused_total", {"status": "408"}) == 2
 
 
 async def test_slow_headers_of_a_second_request_are_cut_off_too(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +231,12 @@ async def test_a_request_with_an_offer_keeps_its_body_and_what_follows_it(port: 
             assert b"hello" in answer
 
 
+async def test_an_offer_of_the_last_request_is_answered_whatever_follows(port: int) -> None:
+    offer = POST + OFFER.replace(b"Upgrade,", b"Upgrade, close,") + b"Content-Length: 4\r\n\r\nabcd"
+
+    assert b'{"bytes":4}' in await exchange(port, offer + LAST)
+
+
 async def test_trailers_are_no_headers(port: int) -> None:
     request = CHUNKED.replace(b"raw", b"echo-authorization")
 
@@ -236,6 +264,19 @@ async def test_small_chunks_of_a_sane_size_pass(port: int) -> None:
     crumbs = [b"2\r\nab\r\n" * 100] * 8
 
     assert b'{"bytes":1600}' in await exchange(port, CHUNKED, *crumbs, b"0\r\n\r\n" + LAST, pause=0.01)
+
+
+async def test_what_may_surround_a_body_grows_with_that_body_alone() -> None:
+    large = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+    async with app_client(create_app(SampleSettings(max_body_bytes=200_000))) as client:
+        port = int(client.base_url.port or 0)
+        passed = await exchange(port, CHUNKED, *[large] * 25, b"0\r\n\r\n" + LAST, pause=0.01)
+        refused = await exchange(port, CHUNKED + large * 25 + b"0\r\n\r\n", CHUNKED, b"1;" + b"x" * 60_000, pause=0.1)
+
+    assert b'{"bytes":102400}' in passed
+    assert b"hello" in passed
+    assert b'{"bytes":102400}' in refused
+    assert b"HTTP/1.1 400 " in refused
 
 
 SOCKETS_BYTES = 100_000_000  # more than the system takes in for one whose reader is gone
@@ -278,6 +319,29 @@ async def test_a_body_nobody_reads_that_ends_in_time_keeps_the_connection(port: 
     assert answer.count(b"HTTP/1.1 200 OK") == 2
 
 
+async def test_after_a_body_nobody_reads_the_connection_ends_as_after_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = UNREAD[0].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    async with app_client(create_app(SampleSettings())) as client:
+        port = int(client.base_url.port or 0)
+        assert b"200 OK" in await exchange(port, last, b"x" * 10, pause=0.1)
+        monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
+    async with app_client(create_app(SampleSettings())) as client:
+        assert b"200 OK" in await exchange(int(client.base_url.port or 0), UNREAD[0], b"x" * 10, pause=0.1)
+
+
+async def test_bodies_nobody_reads_are_counted_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_BYTES", 100_000)
+    head = UNREAD[0].replace(b": 10", b": 60000")
+
+    async with app_client(create_app(SampleSettings(max_body_bytes=200_000))) as client:
+        port = int(client.base_url.port or 0)
+        answer = await exchange(port, head, b"x" * 60_000, head, b"x" * 50_000, b"x" * 10_000 + LAST, pause=0.1)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+
+
 async def test_lingering_is_not_measured_as_the_answers_time() -> None:
     app = create_app(SampleSettings(max_body_bytes=10))
     async with app_client(app) as client:
@@ -313,6 +377,16 @@ async def test_a_refusal_is_never_read_as_the_answer_to_the_request_before(port:
     answer = await exchange(port, GOOD.replace(b"ping", b"slow/0.3") + b"\r\n" + b"nonsense\r\n\r\n")
 
     assert b"HTTP/1.1 400" not in answer
+
+
+@pytest.mark.parametrize(
+    "before",
+    [CHUNKED.replace(b"POST", b"GET").replace(b"raw", b"late"), GOOD.replace(b"ping", b"slow/2") + b"\r\n" + CHUNKED],
+)
+async def test_a_broken_body_is_not_refused_in_the_midst_of_an_answer_or_before_its_turn(
+    port: int, before: bytes
+) -> None:
+    assert b"HTTP/1.1 400" not in await exchange(port, before, b"zz\r\n", pause=0.1)
 
 
 def test_idle_connections_are_kept_longer_than_by_any_proxy_in_front() -> None:

@@ -98,6 +98,19 @@ async def test_a_remembered_token_expires_like_any_other(keys: Keys, issuer: Iss
         await verifier.verify(token)
 
 
+async def test_what_has_expired_is_judged_anew_although_that_takes_it_a_little_longer(
+    keys: Keys, issuer: Issuer, signatures: list[str]
+) -> None:
+    moment = time.time()
+    verifier, token = remembering(keys, issuer, lambda: moment), issuer.token(exp=int(moment) + 60)
+    await verifier.verify(token)
+    moment += 60
+
+    await verifier.verify(token)
+
+    assert signatures == [token, token]
+
+
 async def test_what_was_revoked_is_refused_at_once_and_counted_once(keys: Keys, issuer: Issuer) -> None:
     verifier, token = remembering(keys, issuer), issuer.token(jti="t1")
     await verifier.verify(token)
@@ -158,6 +171,37 @@ async def test_a_refusal_is_judged_anew_each_time_unless_it_is_to_be_remembered(
     keys.published.update(published)
 
     assert (await verifier.verify(token)).subject == "alice"
+
+
+async def test_a_refusal_that_is_not_remembered_takes_no_room(
+    keys: Keys, issuer: Issuer, signatures: list[str]
+) -> None:
+    verifier, token = remembering(keys, issuer, size=1), issuer.token()
+    await verifier.verify(token)
+    with pytest.raises(UnauthenticatedError):
+        await verifier.verify("no token")
+
+    await verifier.verify(token)
+
+    assert signatures == [token]
+
+
+async def test_a_refusal_that_is_remembered_says_the_same_again(keys: Keys, issuer: Issuer) -> None:
+    verifier, token = remembering(keys, issuer, refused_seconds=10), issuer.token(exp=1)
+    said = []
+    for _ in range(2):
+        with pytest.raises(UnauthenticatedError) as refused:
+            await verifier.verify(token)
+        said.append((refused.value.detail, refused.value.headers))
+
+    assert said[0] == said[1]
+    assert "invalid_token" in said[1][1]["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("word", ["", "\ud800", "\u2603", "\0"], ids=repr)
+async def test_what_is_no_token_at_all_is_refused_like_one(keys: Keys, issuer: Issuer, word: str) -> None:
+    with pytest.raises(UnauthenticatedError):
+        await remembering(keys, issuer).verify(word)
 
 
 async def test_refusals_are_remembered_for_as_long_as_asked(keys: Keys, issuer: Issuer, signatures: list[str]) -> None:
