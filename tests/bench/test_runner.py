@@ -202,7 +202,7 @@ def test_the_whole_set_measures_only_what_is_not_written_down(
     monkeypatch.setattr(results, "read", lambda: {there.name: answer})
 
     assert bench._missing([there, *missing]) == missing
-    assert f"{there.name}: measured 2026-11-29, kept" in capsys.readouterr().out
+    assert f"{there.name}: measured 2026-11-29, kept" in capsys.readouterr().err
 
 
 def test_each_answer_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
