@@ -39,6 +39,7 @@ class Health:
         self._checks: Mapping[str, Check] = {}
         self._started = False  # every check has passed in one and the same round
         self.lag_seconds = 0.0
+        self.listening = True  # a `Server` says that it does not yet
         self.draining = False
         self.start_refused = False
 
@@ -53,13 +54,15 @@ class Health:
         return self._clock() - self._beat_at
 
     def readiness(self) -> Snapshot:
-        """Whether requests should be sent here: the start is finished, no drain has begun, the loop turns.
+        """Whether requests should be sent here: it listens, the start is finished, no drain has begun, the loop turns.
 
         The checks count until all have passed at once. What all pods share (Postgres, the keys of auth) would take all
         of them out together when it goes away, and clients would get the edge's error instead of our stated one.
         """
         if self.draining:
             return Snapshot(ready=False, checks={"draining": "shutting down"})
+        if not self.listening:
+            return Snapshot(ready=False, checks={"server": "does not listen yet"})
         if self.silent_seconds > STALE_SECONDS:
             return Snapshot(ready=False, checks={"loop": f"has not turned for {self.silent_seconds:.0f} s"})
         age = self._clock() - self._snapshot.taken_at

@@ -32,9 +32,12 @@ class Server(uvicorn.Server):
     """Serves until told to stop, then drains: not ready, `Connection: close`, listening for `drain_seconds` more."""
 
     def __init__(self, config: uvicorn.Config, *, health: Health, drain_seconds: float) -> None:
-        """Take the health, which is told of the drain."""
+        """Take the health, which is told when the server listens and of the drain."""
         super().__init__(config)
         self.health = health
+        # its checks run within the lifespan, and uvicorn listens only after that has begun: who was ready in between
+        # would have connections refused
+        self.health.listening = False
         self.drain_seconds = drain_seconds
         self._drained_at: float | None = None
 
@@ -58,7 +61,7 @@ class Server(uvicorn.Server):
             self.force_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and leave what stays for good out of every later garbage collection.
+        """Start, leave what stays for good out of every later garbage collection, and only then be ready.
 
         Modules, routes and schemas are some hundred thousand objects. To go through them again every few thousand
         requests would stop all requests for fifty milliseconds each time.
@@ -66,6 +69,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        self.health.listening = self.started
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to stop."""

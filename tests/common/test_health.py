@@ -16,6 +16,7 @@ from services.common import health as health_module
 from services.common.health import Check, Health
 from services.common.management import ManagementServer
 from services.common.metrics import process_registry
+from services.common.server import Server, listen, server_config
 from tests.common.sample.main import SampleSettings, create_app
 from tests.support.clients import app_client
 from tests.support.clock import Clock
@@ -262,3 +263,35 @@ def test_a_blocked_loop_is_found_dead_with_its_stacks_and_lives_again() -> None:
         (dump,) = [line for line in map(json.loads, process.log.splitlines()) if line["event"] == "loop_blocked"]
         assert "sample/main.py" in dump["stacks"]
         assert "in block" in dump["stacks"]
+
+
+async def test_nobody_is_ready_before_the_server_listens() -> None:
+    app = create_app(SampleSettings())
+    health: Health = app.state.health
+    opened, seen = app.router.lifespan_context, []
+
+    @asynccontextmanager
+    async def checked(app: FastAPI) -> AsyncGenerator[Any]:
+        async with opened(app) as state:
+            await health.check_now()
+            seen.append(health.readiness())
+            yield state
+
+    app.router.lifespan_context = checked
+    config = server_config(app, registry=app.state.registry)
+    server = Server(config, health=health, drain_seconds=0)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+
+    with listen("127.0.0.1", 0) as bound:
+        await server.startup([bound])
+        try:
+            (await asyncio.open_connection(*bound.getsockname()))[1].close()
+            seen.append(health.readiness())
+        finally:
+            await server.shutdown()
+
+    assert [(each.ready, dict(each.checks)) for each in seen] == [
+        (False, {"server": "does not listen yet"}),
+        (True, {}),
+    ]
