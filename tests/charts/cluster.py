@@ -18,7 +18,7 @@ RESOURCES = {
     "/apis/gateway.networking.k8s.io/v1": ["HTTPRoute"],
     "/apis/networking.k8s.io/v1": ["Ingress", "NetworkPolicy"],
     "/apis/policy/v1": ["PodDisruptionBudget"],
-    "/apis/rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding"],
+    "/apis/rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
 }
 """By root of the API: every kind that the chart has or looks up."""
 PLURALS = {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies"}

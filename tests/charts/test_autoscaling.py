@@ -114,7 +114,7 @@ def test_another_prometheus_is_asked_where_the_values_say(chart: Chart) -> None:
     values = {
         "defaults": {"autoscaling": {"prometheusUrl": "http://prometheus.monitoring:9090"}},
         **BY_KEDA,
-        "observability": {"bundled": False},
+        "observability": {"bundled": False, "kubeStateMetrics": {"enabled": False}},
     }
 
     asked = triggers(chart.render(environment("dev"), values))["prometheus"]["metadata"]
