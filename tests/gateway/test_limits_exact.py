@@ -164,6 +164,9 @@ async def test_a_redis_restarted_meanwhile_lets_nothing_more_through(
                 await until_refused(statuses, clients)  # nothing is left in the bucket
                 let_through_before, went = statuses.count(200), await now(redis)
                 await asyncio.to_thread(server.stop)
+                async with asyncio.timeout(60):
+                    while 503 not in statuses:  # noqa: ASYNC110 - it has no event
+                        await asyncio.sleep(0.01)
                 await asyncio.to_thread(server.start)
                 async with asyncio.timeout(60):
                     while statuses.count(200) <= let_through_before + len(clients):  # noqa: ASYNC110 - as above
