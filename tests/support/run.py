@@ -33,7 +33,8 @@ def main() -> int:
     try:
         refuse_taken_ports()
         with ExitStack() as stack:
-            signal.signal(signal.SIGTERM, interrupted)
+            for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is started deaf to the first
+                signal.signal(number, interrupted)
             client = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-run-"))) / "client.curl"
             processes = start(stack, client)
             print(report(client), flush=True)
@@ -46,7 +47,7 @@ def main() -> int:
 
 
 def interrupted(*_: object) -> None:
-    """SIGTERM ends it the way Ctrl-C does."""
+    """Either signal ends it the way Ctrl-C does."""
     raise KeyboardInterrupt
 
 
