@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -329,6 +330,26 @@ async def test_after_a_body_nobody_reads_the_connection_ends_as_after_any_other(
         monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
     async with app_client(create_app(SampleSettings())) as client:
         assert b"200 OK" in await exchange(int(client.base_url.port or 0), UNREAD[0], b"x" * 10, pause=0.1)
+
+
+async def test_a_closing_connection_stays_until_the_body_that_nobody_reads_has_ended(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 60)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(UNREAD[0].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    head = await reader.readuntil(b"\r\n\r\n")
+    [length] = re.findall(rb"content-length: (\d+)", head)
+    await reader.readexactly(int(length))
+
+    writer.write(b"x" * 9)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await reader.read()
+    writer.write(b"x")
+    async with asyncio.timeout(30):
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_bodies_nobody_reads_are_counted_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
