@@ -58,17 +58,20 @@ async def test_of_many_rotations_at_once_one_promotes_and_at_no_moment_do_two_or
     await asyncio.gather(*(keys.rotate() for _ in range(8)))
     assert await keys.states() == ["signing", "published"]
     keys.later(101)
-    seen, done = set(), asyncio.Event()
+    seen, watched, done = set(), asyncio.Event(), asyncio.Event()
 
     async def watch() -> None:
         connection = await asyncpg.connect(keys.url)
         try:
             while not done.is_set():
                 seen.add(await connection.fetchval("SELECT count(*) FROM signing_keys WHERE state = 'signing'"))
+                watched.set()
         finally:
             await connection.close()
 
     watching = asyncio.create_task(watch())
+    async with asyncio.timeout(30):
+        await watched.wait()
     results = await asyncio.gather(*(keys.rotate() for _ in range(8)))
     done.set()
     await watching
