@@ -48,3 +48,9 @@ async def rows(database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the service that asks Postgres, over a database of the module's own."""
     async with service(database_url) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def port(client: httpx2.AsyncClient) -> int:
+    """Where that service listens, for those who write their own bytes."""
+    return int(client.base_url.port or 0)

@@ -2,50 +2,17 @@
 
 import asyncio
 import json
-import re
 import socket
 import struct
-from collections.abc import AsyncIterator
 
 import pytest
 
 from services.common import protocol, server
 from services.common.app import create_service
+from tests.common.exchanges import GOOD, LAST, POST, exchange, status
 from tests.common.sample.main import SampleSettings, create_app, router
 from tests.support.clients import app_client
 from tests.support.garbage import REQUESTS, left_by_requests
-
-GOOD = b"GET /v1/sample/ping HTTP/1.1\r\nHost: a\r\n"
-
-
-@pytest.fixture(scope="module")
-async def port() -> AsyncIterator[int]:
-    async with app_client(create_app(SampleSettings(max_body_bytes=2000))) as client:
-        yield int(client.base_url.port or 0)
-
-
-async def exchange(port: int, *sent: bytes, pause: float = 0.0) -> bytes:
-    """Send, then read until the server closes, which it must do within a bound."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    received = b""
-    try:
-        for part in sent:
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(pause)
-        async with asyncio.timeout(10):
-            while part := await reader.read(65_536):
-                received += part
-    except ConnectionError:
-        return received  # closed while we still wrote
-    finally:
-        writer.close()
-    return received
-
-
-async def status(port: int, *sent: bytes) -> int:
-    answer = await exchange(port, *sent)
-    return int(answer.split()[1]) if answer else 0
 
 
 async def test_a_good_request_is_answered(port: int) -> None:
@@ -213,8 +180,6 @@ async def test_pipelined_requests_are_answered_in_order(port: int) -> None:
 
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
-LAST = GOOD + b"Connection: close\r\n\r\n"
-POST = b"POST /v1/sample/raw HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -278,100 +243,6 @@ async def test_what_may_surround_a_body_grows_with_that_body_alone() -> None:
     assert b"hello" in passed
     assert b'{"bytes":102400}' in refused
     assert b"HTTP/1.1 400 " in refused
-
-
-SOCKETS_BYTES = 100_000_000  # more than the system takes in for one whose reader is gone
-UNREAD = [
-    b"GET /v1/sample/ping HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
-    b"GET /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
-    b"DELETE /v1/sample/ping HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
-]
-
-
-@pytest.mark.parametrize("request_", UNREAD, ids=["200", "404", "405"])
-async def test_a_connection_whose_body_nobody_reads_ends(
-    port: int, request_: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
-
-    async with asyncio.timeout(30):
-        assert await exchange(port, request_, b"x", pause=0.05)
-        assert await exchange(port, request_ + b"x")
-
-
-async def test_a_body_nobody_reads_is_not_taken_in_for_ever(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "LINGER_BYTES", 100_000)
-    head = UNREAD[0].replace(b": 10", b": 999999999")
-    sent = 0
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(head)
-    with pytest.raises(ConnectionError):  # noqa: PT012 - whichever write it is
-        while sent < 10 * SOCKETS_BYTES:
-            writer.write(b"x" * 50_000)
-            await writer.drain()
-            sent += 50_000
-    writer.close()
-    assert sent < SOCKETS_BYTES
-
-
-async def test_a_body_nobody_reads_that_ends_in_time_keeps_the_connection(port: int) -> None:
-    answer = await exchange(port, UNREAD[0], b"x" * 10 + LAST, pause=0.1)
-
-    assert answer.count(b"HTTP/1.1 200 OK") == 2
-
-
-async def test_after_a_body_nobody_reads_the_connection_ends_as_after_any_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    last = UNREAD[0].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    async with app_client(create_app(SampleSettings())) as client:
-        port = int(client.base_url.port or 0)
-        assert b"200 OK" in await exchange(port, last, b"x" * 10, pause=0.1)
-        monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
-    async with app_client(create_app(SampleSettings())) as client:
-        assert b"200 OK" in await exchange(int(client.base_url.port or 0), UNREAD[0], b"x" * 10, pause=0.1)
-
-
-async def test_a_closing_connection_stays_until_the_body_that_nobody_reads_has_ended(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocol, "LINGER_SECONDS", 60)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(UNREAD[0].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    head = await reader.readuntil(b"\r\n\r\n")
-    [length] = re.findall(rb"content-length: (\d+)", head)
-    await reader.readexactly(int(length))
-
-    writer.write(b"x" * 9)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await reader.read()
-    writer.write(b"x")
-    async with asyncio.timeout(30):
-        assert await reader.read() == b""
-    writer.close()
-
-
-async def test_bodies_nobody_reads_are_counted_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "LINGER_BYTES", 100_000)
-    head = UNREAD[0].replace(b": 10", b": 60000")
-
-    async with app_client(create_app(SampleSettings(max_body_bytes=200_000))) as client:
-        port = int(client.base_url.port or 0)
-        answer = await exchange(port, head, b"x" * 60_000, head, b"x" * 50_000, b"x" * 10_000 + LAST, pause=0.1)
-
-    assert answer.count(b"HTTP/1.1 200 OK") == 3
-
-
-async def test_lingering_is_not_measured_as_the_answers_time() -> None:
-    app = create_app(SampleSettings(max_body_bytes=10))
-    async with app_client(app) as client:
-        await exchange(int(client.base_url.port or 0), POST + b"Content-Length: 11\r\n\r\n")
-
-    labels = {"method": "POST", "handler": "/v1/sample/raw"}
-    taken = app.state.registry.get_sample_value("http_request_duration_seconds_sum", labels)
-    assert taken is not None
-    assert taken < protocol.LINGER_SECONDS / 2
 
 
 async def test_refusals_are_counted_and_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,104 @@
+"""A body that nobody reads any more: the answer arrives, and the connection ends or goes on."""
+
+import asyncio
+import re
+
+import pytest
+
+from services.common import protocol, server
+from tests.common.exchanges import LAST, POST, exchange
+from tests.common.sample.main import SampleSettings, create_app
+from tests.support.clients import app_client
+
+SOCKETS_BYTES = 100_000_000  # more than the system takes in for one whose reader is gone
+UNREAD = [
+    b"GET /v1/sample/ping HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
+    b"GET /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
+    b"DELETE /v1/sample/ping HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", UNREAD, ids=["200", "404", "405"])
+async def test_a_connection_whose_body_nobody_reads_ends(
+    port: int, request_: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
+
+    async with asyncio.timeout(30):
+        assert await exchange(port, request_, b"x", pause=0.05)
+        assert await exchange(port, request_ + b"x")
+
+
+async def test_a_body_nobody_reads_is_not_taken_in_for_ever(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_BYTES", 100_000)
+    head = UNREAD[0].replace(b": 10", b": 999999999")
+    sent = 0
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    with pytest.raises(ConnectionError):  # noqa: PT012 - whichever write it is
+        while sent < 10 * SOCKETS_BYTES:
+            writer.write(b"x" * 50_000)
+            await writer.drain()
+            sent += 50_000
+    writer.close()
+    assert sent < SOCKETS_BYTES
+
+
+async def test_a_body_nobody_reads_that_ends_in_time_keeps_the_connection(port: int) -> None:
+    answer = await exchange(port, UNREAD[0], b"x" * 10 + LAST, pause=0.1)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def test_after_a_body_nobody_reads_the_connection_ends_as_after_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = UNREAD[0].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    async with app_client(create_app(SampleSettings())) as client:
+        port = int(client.base_url.port or 0)
+        assert b"200 OK" in await exchange(port, last, b"x" * 10, pause=0.1)
+        monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
+    async with app_client(create_app(SampleSettings())) as client:
+        assert b"200 OK" in await exchange(int(client.base_url.port or 0), UNREAD[0], b"x" * 10, pause=0.1)
+
+
+async def test_a_closing_connection_stays_until_the_body_that_nobody_reads_has_ended(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 60)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(UNREAD[0].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    head = await reader.readuntil(b"\r\n\r\n")
+    [length] = re.findall(rb"content-length: (\d+)", head)
+    await reader.readexactly(int(length))
+
+    writer.write(b"x" * 9)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await reader.read()
+    writer.write(b"x")
+    async with asyncio.timeout(30):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_bodies_nobody_reads_are_counted_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_BYTES", 100_000)
+    head = UNREAD[0].replace(b": 10", b": 60000")
+
+    async with app_client(create_app(SampleSettings(max_body_bytes=200_000))) as client:
+        port = int(client.base_url.port or 0)
+        answer = await exchange(port, head, b"x" * 60_000, head, b"x" * 50_000, b"x" * 10_000 + LAST, pause=0.1)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+
+
+async def test_lingering_is_not_measured_as_the_answers_time() -> None:
+    app = create_app(SampleSettings(max_body_bytes=10))
+    async with app_client(app) as client:
+        await exchange(int(client.base_url.port or 0), POST + b"Content-Length: 11\r\n\r\n")
+
+    labels = {"method": "POST", "handler": "/v1/sample/raw"}
+    taken = app.state.registry.get_sample_value("http_request_duration_seconds_sum", labels)
+    assert taken is not None
+    assert taken < protocol.LINGER_SECONDS / 2
