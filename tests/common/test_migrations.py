@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import sys
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -248,17 +247,19 @@ async def test_a_database_that_comes_late_is_waited_for(postgres_url: str) -> No
         assert await waiting == 0
 
 
-async def test_a_connection_lost_in_the_middle_ends_with_a_reason(url: str) -> None:
-    task = asyncio.create_task(migrate(settings(url), SAMPLE))
-    theirs = "FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.3)%' AND pid <> pg_backend_pid()"
+async def test_a_connection_lost_in_the_middle_ends_with_a_reason(url: str, history: Path) -> None:
+    add(history, "0003", "0002", "SELECT pg_sleep(600)")
+    task = asyncio.create_task(migrate(settings(url), "copied"))
+    theirs = "FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'"
     cut = f"SELECT count(pg_terminate_backend(pid)) {theirs}"
-    async with connection(url) as other, asyncio.timeout(10):
+    async with connection(url) as other, asyncio.timeout(60):
         while not await other.fetchval(cut):  # noqa: ASYNC110 - the event is the server's
             await asyncio.sleep(0.01)
 
     assert await task == 1
-    assert listed(url) == [("0002", "failed")]
-    assert await migrate(settings(url), SAMPLE) == 0
+    assert listed(url)[-1] == ("0003", "failed")
+    add(history, "0003", "0002", "SELECT 1")
+    assert await migrate(settings(url), "copied") == 0
 
 
 async def test_a_server_that_vanishes_in_the_middle_ends_it_in_time(
@@ -311,22 +312,22 @@ async def test_no_row_is_quoted_where_a_migration_fails(
     assert "marker" not in rows[0]["reason"] + capsys.readouterr().out
 
 
-def test_sigterm_ends_a_migration_and_frees_its_lock(url: str) -> None:
-    held = "SELECT count(*) AS held FROM pg_locks WHERE locktype = 'advisory'"
-    with service_process(
-        "tests.common.sample", {"DATABASE_URL": url}, arguments=("migrate",), wait_ready=False
-    ) as process:
-        deadline = time.monotonic() + 20
-        while not execute(url, held)[0][0]["held"]:
-            assert time.monotonic() < deadline, process.log
-            time.sleep(0.01)
-        process.terminate()
-
-        assert process.wait() == 143, process.log
-    deadline = time.monotonic() + 5
-    while execute(url, held)[0][0]["held"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+async def test_sigterm_ends_a_migration_and_frees_its_lock(url: str) -> None:
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    async with connection(url) as watching, connection(url) as other:
+        with service_process(
+            "tests.common.sample", {"DATABASE_URL": url}, arguments=("migrate",), wait_ready=False
+        ) as process:
+            async with other.transaction(), asyncio.timeout(60):
+                await other.execute("CREATE TABLE things ()")  # the migration waits to see whether this is committed
+                while not await watching.fetchval(held):  # noqa: ASYNC110 - the event is the server's
+                    await asyncio.sleep(0.01)
+                process.terminate()
+                assert await asyncio.to_thread(process.wait) == 143, process.log
+                await other.execute("DROP TABLE things")
+        async with asyncio.timeout(60):
+            while await watching.fetchval(held):  # noqa: ASYNC110 - the event is the server's
+                await asyncio.sleep(0.01)
 
 
 def test_the_command_migrates_and_tells_its_head(url: str) -> None:
