@@ -85,6 +85,16 @@ async def test_a_one_time_password_is_good_once_and_for_choosing_another_alone(a
     assert "password_changed" in accounts.events(user_id)
 
 
+async def test_a_password_of_ones_own_chooses_nothing_and_is_judged_no_further(accounts: Accounts) -> None:
+    user_id, before = await accounts.person(), accounts.hashes()
+
+    for new in (ANOTHER, PASSWORD, "short"):
+        with pytest.raises(BadCredentialsError):
+            await accounts.do("choose_password", email(user_id), PASSWORD, new, ORIGIN)
+
+    assert accounts.hashes() - before == 3
+
+
 async def test_of_two_who_use_one_one_time_password_at_once_one_gets_in(accounts: Accounts) -> None:
     user_id = await accounts.person(ONE_TIME, one_time=True)
 

@@ -56,6 +56,8 @@ async def test_for_an_address_that_somebody_has_all_is_the_same_but_what_the_mai
             await accounts.do("confirm_sign_up", code_id, "00000-00000", ORIGIN)
         seen.append((accounts.hashes() - before, statements, str(refused.value)))
         assert ("code is" in mail.text) == (address == unknown)
+        [row] = accounts.sql(f"SELECT code_hash IS NULL AS nobodys FROM mailed_codes WHERE id = '{code_id}'")
+        assert row["nobodys"] == (address == known)  # else it could be guessed
 
     assert seen[0] == seen[1]
 
