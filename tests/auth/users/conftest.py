@@ -14,10 +14,12 @@ from services.auth.keys.ring import open_key_ring
 from services.auth.main import create_app
 from services.auth.oauth.tokens import Tokens
 from services.auth.settings import AuthSettings
+from services.auth.users import limits as limits_module
 from services.auth.users import second_factor
 from services.auth.users.limits import SignInLimits
 from services.auth.users.mail import open_outbox
 from services.auth.users.passwords import PasswordHasher
+from services.common.limits import Limit
 from services.common.postgres import DatabaseSession, SessionMaker, open_postgres, session_maker
 from services.common.redis import open_redis
 from tests.auth.conftest import MakeSettings
@@ -27,6 +29,7 @@ from tests.support.clients import app_client
 from tests.support.databases import execute
 
 RUNNERS, SECONDS = 8, 20
+SLOWER = 1000
 
 T = TypeVar("T")
 
@@ -54,6 +57,12 @@ def user(migrated_url: str) -> uuid.UUID:
 def _standing_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time steps of authenticator apps stand still: no code grows old before a slow test has typed it."""
     monkeypatch.setattr(second_factor, "time", SimpleNamespace(time=lambda: STEP_AT))
+
+
+@pytest.fixture
+def long_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute of the limits lasts so long that nothing comes back while a test runs."""
+    monkeypatch.setattr(limits_module, "Limit", lambda key, count, seconds: Limit(key, count, seconds * SLOWER))
 
 
 @pytest.fixture

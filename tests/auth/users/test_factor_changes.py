@@ -69,6 +69,7 @@ async def test_new_recovery_codes_are_for_who_knows_the_password_and_end_those_o
     assert "recovery_codes_renewed" in accounts.events(user_id)
 
 
+@pytest.mark.usefixtures("long_minutes")
 async def test_codes_are_tried_so_often_a_minute_and_no_oftener(accounts: Accounts) -> None:
     user_id = await accounts.person()
     await accounts.do("begin_totp", user_id)

@@ -14,7 +14,6 @@ from pydantic import SecretStr, ValidationError
 from redis.asyncio import Redis
 
 from services.auth.settings import AuthSettings
-from services.auth.users import limits as module
 from services.auth.users.exceptions import TooManyAttemptsError
 from services.auth.users.limits import SignInLimits
 from services.common import state_limits
@@ -22,19 +21,15 @@ from services.common.limits import Decision, Limit
 from services.common.logging import configure_logging
 from services.common.redis import open_redis
 from tests.auth.conftest import MakeSettings
+from tests.auth.users.conftest import SLOWER
 from tests.support.servers import Server, redis_server
 
+pytestmark = pytest.mark.usefixtures("long_minutes")
+
 PER_ACCOUNT, PER_ADDRESS, SECOND_FACTOR, MAILS = 10, 30, 5, 5
-SLOWER = 1000
 OVERALL = f"auth:{{limit}}:sign-in:overall:{60 * SLOWER}"
 SECONDS = 20
 SILENCE_SECONDS = 0.5  # what a service gives a `state` gone silent; in these tests it has longer else
-
-
-@pytest.fixture(autouse=True)
-def long_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute lasts so long that nothing comes back while a test runs."""
-    monkeypatch.setattr(module, "Limit", lambda key, count, seconds: Limit(key, count, seconds * SLOWER))
 
 
 @pytest.fixture

@@ -213,6 +213,7 @@ async def test_a_second_factor_that_is_turned_on_meanwhile_cannot_be_gone_round(
             await starting
 
 
+@pytest.mark.usefixtures("long_minutes")
 async def test_a_flood_is_refused_without_a_hash_and_stands_in_the_log_once(
     accounts: Accounts, make_settings: MakeSettings
 ) -> None:
@@ -245,6 +246,7 @@ async def test_who_is_signed_in_shows_it_anew_with_the_password(accounts: Accoun
     assert accounts.events(user_id) == ["sign_in_failed"]
 
 
+@pytest.mark.usefixtures("long_minutes")
 async def test_attempts_are_counted_by_what_came_of_them(accounts: Accounts) -> None:
     registry = CollectorRegistry()
     metrics, user_id = AuthMetrics(registry), await accounts.person()
