@@ -96,7 +96,7 @@ async def test_a_slow_name_server_costs_a_request_no_more_than_its_patience(
     names = Names()
     async with make_gateway({"/v1/items": recorder.url}, resolve=names.resolve) as gateway:
         names.open.clear()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(waits.SECONDS):
             answer = await gateway.client.get("/v1/items")
         names.open.set()
 

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from services.common import state_limits
 from services.common.limits import Limit, Outcome
 from services.common.redis import open_redis
 from services.gateway.limits import describe
@@ -285,6 +286,13 @@ async def test_state_that_comes_back_decides_again_and_has_kept_what_was_spent(
     assert status_of(before + away + back) == [200, 200, 503, 429]
 
 
+@pytest.fixture
+def long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ten seconds between two lines last longer than a busy machine needs for fifty requests."""
+    monkeypatch.setattr(state_limits, "SAID_EVERY_SECONDS", 1000.0)
+
+
+@pytest.mark.usefixtures("long_silence")
 async def test_one_line_in_ten_seconds_tells_that_state_is_away(
     three_policies: Gateway, own_redis: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
