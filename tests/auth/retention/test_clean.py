@@ -107,6 +107,24 @@ async def test_a_row_that_somebody_holds_is_passed_by(
     assert rows.left("mailed_codes") == {"held"}
 
 
+async def test_a_grant_whose_token_somebody_holds_waits_for_the_next_run_as_well(
+    rows: Rows, settings: CommandSettings, sessions: SessionMaker
+) -> None:
+    grant = rows.grant("held", revoked=LONG_AGO)
+    rows.token("held", grant)
+    rows.grant("free", revoked=LONG_AGO)
+    connection = await asyncpg.connect(rows.url)
+    try:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT FROM refresh_tokens FOR UPDATE")
+        done = await clean(settings, sessions)
+    finally:
+        await connection.close()
+
+    assert (done["refresh_tokens"], done["grants"]) == (0, 1)
+    assert (rows.left("refresh_tokens"), rows.left("grants")) == ({"held"}, {str(grant)})
+
+
 async def test_the_command_prints_how_much_it_removed(
     rows: Rows, settings: CommandSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,14 +27,15 @@ async def test_gauges_tell_when_it_last_finished_and_what_it_removed(
     rows.mailed("long ago", LONG_AGO)
     await clean(settings, sessions)
     await clean(settings, sessions)
-    rows.mailed("long ago", LONG_AGO)
+    for name in ("long ago", "as long ago"):
+        rows.mailed(name, LONG_AGO)
     await clean(settings, sessions)
     execute(rows.url, "UPDATE maintenance SET finished_at = finished_at - interval '1 hour'")
     await told.refresh()
     clock.now += 60
 
     assert registry.get_sample_value("auth_clean_age_seconds") == pytest.approx(3660, abs=30)
-    assert registry.get_sample_value("auth_clean_removed_rows", {"table": "mailed_codes"}) == 1
+    assert registry.get_sample_value("auth_clean_removed_rows", {"table": "mailed_codes"}) == 2
     assert registry.get_sample_value("auth_clean_removed_rows", {"table": "sessions"}) == 0
 
 
