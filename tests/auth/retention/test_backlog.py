@@ -1,5 +1,7 @@
 """How much lies in the database, and how long what has ended waits."""
 
+from collections.abc import Callable
+
 import pytest
 from prometheus_client import Metric
 
@@ -7,6 +9,8 @@ from services.auth.retention.backlog import TABLES, backlog
 from services.common.postgres import SessionMaker
 from tests.auth.retention.conftest import LONG_AGO, NOT_YET, Rows
 from tests.support.databases import execute
+
+EXPIRING = ("authorization_codes", "mailed_codes", "grants", "sessions")
 
 
 async def found(sessions: SessionMaker) -> dict[str, float]:
@@ -27,12 +31,19 @@ async def test_rows_of_each_table_are_told_by_the_servers_estimate(rows: Rows, s
     assert told["audit_waiting"] == 3
 
 
+@pytest.mark.parametrize("table", EXPIRING)
 async def test_the_oldest_row_that_has_expired_says_how_far_behind_cleaning_is(
-    rows: Rows, sessions: SessionMaker
+    rows: Rows, sessions: SessionMaker, table: str
 ) -> None:
-    rows.mailed("not yet", NOT_YET)
+    live = rows.session("live")
     assert (await found(sessions))["auth_oldest_expired_seconds"] == 0
 
-    rows.mailed("long ago", LONG_AGO)
+    add: dict[str, Callable[[], object]] = {
+        "authorization_codes": lambda: rows.code("long ago", live, LONG_AGO),
+        "mailed_codes": lambda: rows.mailed("long ago", LONG_AGO),
+        "grants": lambda: rows.grant("long ago", expires=LONG_AGO),
+        "sessions": lambda: rows.session("long ago", expires=LONG_AGO),
+    }
+    add[table]()
 
     assert (await found(sessions))["auth_oldest_expired_seconds"] == pytest.approx(31 * 86_400, abs=60)

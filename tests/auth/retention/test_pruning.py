@@ -6,6 +6,7 @@ import pytest
 
 from services.auth.audit.chain import Head
 from services.auth.audit.sealing import ChainSealer
+from services.auth.retention import service
 from services.auth.retention.commands import add_commands
 from services.auth.settings import CommandSettings
 from services.common.postgres import SessionMaker
@@ -76,19 +77,36 @@ async def test_of_a_pruned_log_no_further_entry_can_be_taken_away(
     assert (broken.kind, broken.sequence) == ("removed", 1)
 
 
+async def test_a_forged_checkpoint_is_not_made_genuine_by_pruning_behind_it(
+    rows: Rows, settings: CommandSettings, sessions: SessionMaker
+) -> None:
+    rows.audit(5, days=401)
+    await ChainSealer(settings, sessions).seal()
+    forged = "INSERT INTO audit_checkpoints (sequence, hash, mac) SELECT sequence, hash, hash FROM audit_entries"
+    gone = "DELETE FROM audit_entries WHERE sequence <= 2"
+    execute(rows.url, "SET session_replication_role = replica", f"{forged} WHERE sequence = 2", gone)
+
+    _, broken = await service.clean(settings, sessions)
+
+    assert broken is not None
+    assert (broken.kind, broken.sequence) == ("changed", 2)
+    assert rows.count("audit_entries") == 3
+
+
+@pytest.mark.parametrize("place", [3, 5])
 async def test_a_broken_chain_is_evidence_and_stays_as_it_is(
-    rows: Rows, settings: CommandSettings, sessions: SessionMaker, capsys: pytest.CaptureFixture[str]
+    rows: Rows, settings: CommandSettings, sessions: SessionMaker, capsys: pytest.CaptureFixture[str], place: int
 ) -> None:
     rows.audit(5, days=401)
     await ChainSealer(settings, sessions).seal()
     replica = "SET session_replication_role = replica"
-    execute(rows.url, replica, "UPDATE audit_entries SET subject = 'eve' WHERE sequence = 3")
+    execute(rows.url, replica, f"UPDATE audit_entries SET subject = 'eve' WHERE sequence = {place}")  # noqa: S608 - ours
     rows.mailed("long ago", LONG_AGO)
 
     assert await run_command(settings, add_commands, "clean") == 1
 
     said = capsys.readouterr()
-    assert "The audit log stays as it is, for its chain is broken. changed at 3: " in said.err
+    assert f"The audit log stays as it is, for its chain is broken. changed at {place}: " in said.err
     assert "mailed_codes: 1" in said.out
     assert rows.count("audit_entries") == 5
     assert rows.count("maintenance") == 0
