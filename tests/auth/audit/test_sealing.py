@@ -13,6 +13,7 @@ from services.auth.audit.record import record
 from services.auth.audit.sealing import ChainSealer, open_sealing
 from services.common.postgres import open_postgres, session_maker
 from tests.auth.audit.conftest import ORIGIN, AuditLog
+from tests.support.clock import Clock
 from tests.support.waits import until
 
 WRITERS, EACH = 8, 40
@@ -59,6 +60,15 @@ async def test_beside_writers_two_sealers_put_every_committed_entry_into_the_cha
     assert (verdict.broken, verdict.entries, verdict.unsealed) == (None, len(committed), 0)
 
 
+async def test_all_that_waits_is_sealed_at_once_batch_by_batch(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.auth.audit.service.BATCH", 3)
+    monkeypatch.setattr(sealing, "BATCH", 3)
+    await log.write(7)
+
+    assert await log.seal() == 7
+    assert (await log.verify()).unsealed == 0
+
+
 async def test_an_entry_whose_transaction_ends_late_is_sealed_behind_those_that_overtook_it(log: AuditLog) -> None:
     async with log.sessions() as session:
         record(session, Event.SIGN_IN_SUCCEEDED, ORIGIN, subject="late")
@@ -86,6 +96,24 @@ async def test_a_running_process_seals_by_itself_and_tells_the_head_in_its_log(
     assert registry.get_sample_value("auth_audit_unsealed_entries") == 0
     [line] = [line for line in lines if line["event"] == "audit_sealed"]
     assert line["head"] == str((await log.verify()).head)
+
+
+async def test_the_head_is_told_at_once_and_then_after_so_many_entries_or_a_minute(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "TELL_ENTRIES", 5)
+    clock = Clock()
+    sealer = ChainSealer(log.settings, log.sessions, clock=clock)
+
+    async def told(count: int) -> list[int]:
+        await log.write(count)
+        with structlog.testing.capture_logs() as lines:
+            assert await sealer.seal() == count
+        return [line["sequence"] for line in lines if line["event"] == "audit_sealed"]
+
+    assert [await told(count) for count in (1, 1, 4, 1)] == [[1], [], [6], []]
+    clock.now += sealing.TELL_SECONDS
+    assert await told(1) == [8]
 
 
 async def test_whatever_goes_wrong_once_sealing_goes_on(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from services.auth.audit.chain import Head
+from services.auth.audit.models import AuditCheckpoint
+from services.auth.audit.repository import AuditRepository
 from services.auth.audit.sealing import ChainSealer
 from services.auth.retention import service
 from services.auth.retention.commands import add_commands
@@ -75,6 +77,26 @@ async def test_of_a_pruned_log_no_further_entry_can_be_taken_away(
     broken = (await verify(settings, sessions)).broken
     assert broken is not None
     assert (broken.kind, broken.sequence) == ("removed", 1)
+
+
+async def test_what_is_pruned_while_somebody_verifies_is_no_break(
+    rows: Rows, settings: CommandSettings, sessions: SessionMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.audit(5, days=401)
+    rows.audit(2, days=1)
+    await ChainSealer(settings, sessions).seal()
+    true_checkpoint = AuditRepository.checkpoint
+
+    async def checkpoint(self: AuditRepository) -> AuditCheckpoint | None:
+        found = await true_checkpoint(self)
+        monkeypatch.setattr(AuditRepository, "checkpoint", true_checkpoint)
+        await clean(settings, sessions)
+        return found
+
+    monkeypatch.setattr(AuditRepository, "checkpoint", checkpoint)
+    verdict = await verify(settings, sessions)
+
+    assert (verdict.broken, verdict.entries, rows.count("audit_checkpoints")) == (None, 7, 1)
 
 
 async def test_a_forged_checkpoint_is_not_made_genuine_by_pruning_behind_it(
