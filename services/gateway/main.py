@@ -22,7 +22,7 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.proxy import Forwarder, Forwarding
 from services.gateway.resolver import Resolve, resolve
 from services.gateway.router import router
-from services.gateway.routes import NamedRoute, Routes
+from services.gateway.routes import NamedRoutes, Routes
 from services.gateway.settings import GatewaySettings
 from services.gateway.streams import Streams
 from services.gateway.tokens import REFUSED_SECONDS
@@ -123,7 +123,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
         deadlines=False,
         openapi_url=None,
     )
-    app.router.routes.extend(map(NamedRoute, routes.all))
+    app.router.routes.append(NamedRoutes(routes))
     return app
 
 

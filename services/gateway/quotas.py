@@ -1,6 +1,7 @@
 """How much a route lets through, as it is written in the routes, and what counts where nothing is written."""
 
 import re
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -54,7 +55,7 @@ class Quota(BaseModel):
         """What one of so many processes that share it alike lets through by itself: rate and burst divided."""
         return Limit(key, self.count, self.seconds * share, max(1, self.at_once // share))
 
-    @property
+    @cached_property  # asked for at every request
     def title(self) -> str:
         """What tells it from the others of its route, in headers and in keys: `address-60s-post/login`."""
         methods = "".join(f"-{method.lower()}" for method in sorted(self.methods or ()))

@@ -1,6 +1,7 @@
 """Which service answers which path."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -57,7 +58,7 @@ class Route(BaseModel):
             check_quotas(self.path, self.limits, public=self.public)
         return self
 
-    @property
+    @cached_property  # asked for at every request
     def quotas(self) -> tuple[Quota, ...]:
         """The limits that count."""
         return usual_quotas(self.path, public=self.public) if self.limits is None else self.limits
@@ -97,29 +98,45 @@ class Routes:
         """Take them in any order."""
         self.all = sorted(routes, key=lambda route: -len(route.path))
         self.names = {route.upstream: route.service for route in self.all if route.service}
+        self._by_path = {route.path: route for route in self.all}
+        self._depth = max((route.path.count("/") for route in self.all), default=0)
 
     def find(self, path: str) -> Route | None:
-        """The route of a path that is not ambiguous, or None."""
-        for route in self.all:
-            if route.covers(path):
-                return route
-        return None
+        """The route of a path that is not ambiguous, or None.
+
+        A route that covers a path is its beginning up to one of its slashes, or all of it: each of these is looked up,
+        and no more of them than the deepest route has segments, whatever was asked for and however many routes are.
+        """
+        found = None
+        end = 0
+        for _ in range(self._depth):
+            end = path.find("/", end + 1)
+            if end < 0:
+                return self._by_path.get(path, found)
+            found = self._by_path.get(path[:end], found)
+        return found
 
 
-class NamedRoute(BaseRoute):
-    """A route as the framework sees it: a name in logs and metrics. What asks for it has been forwarded before."""
+class NamedRoutes(BaseRoute):
+    """The routes as the framework sees them: names in metrics and traces. What asks for one has been forwarded before.
+
+    One for all of them, since whoever asks the framework for a name asks its routes one after the other.
+    """
 
     name: ClassVar[str] = "forwarded"
 
-    def __init__(self, route: Route) -> None:
-        """Take the route that is named."""
-        self.route = route
-        self.path = route.path
+    def __init__(self, routes: Routes) -> None:
+        """Take the routes that are named."""
+        self._routes = routes
+        self.path = ""  # of the route that matched last: whoever asks does so at once, before anybody else may match
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match what the route covers."""
-        matched = scope["type"] in {"http", "websocket"} and self.route.covers(scope["path"])
-        return (Match.FULL if matched else Match.NONE), {}
+        """Match what a route covers."""
+        route = self._routes.find(scope["path"]) if scope["type"] in {"http", "websocket"} else None
+        if route is None:
+            return Match.NONE, {}
+        self.path = route.path
+        return Match.FULL, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the base class has it
         """Never reached."""
