@@ -10,8 +10,9 @@ import httpcore2
 import hypothesis
 import pytest
 
+from services.common import health, operations, operators, state_limits
 from services.common import jwks as jwks_module
-from services.common import state_limits
+from services.common import postgres as postgres_module
 from services.common.redis import TIMEOUT_SECONDS, open_redis
 from services.items import breaker
 from tests.support.servers import Server, given_url, new_database, postgres_server, redis_server
@@ -52,7 +53,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> Iterator[None]:
-    """Redis and the keys of auth are waited for in this process: a machine that is busy is no server that is away."""
+    """Servers and the loop itself are waited for in this process: a busy machine is no server that is away."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(REDIS_OPTIONS, "timeout_seconds", PATIENCE_SECONDS)
         for module, name in (
@@ -60,6 +61,10 @@ def _patience() -> Iterator[None]:
             (breaker, "DEADLINE_SECONDS"),
             (breaker, "QUEUE_SECONDS"),
             (jwks_module, "TIMEOUT_SECONDS"),
+            (health, "CHECK_TIMEOUT_SECONDS"),
+            (postgres_module, "CONNECT_TIMEOUT_SECONDS"),
+            (operations, "STEP_SECONDS"),
+            (operators, "SECONDS"),
         ):
             patch.setattr(module, name, PATIENCE_SECONDS)
         yield

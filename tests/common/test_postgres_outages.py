@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.common import health
 from services.common import postgres as postgres_module
 from services.common.postgres import (
     AwayError,
@@ -33,9 +34,9 @@ async def test_connections_that_the_server_cut_are_replaced_without_an_error(
 
 
 async def test_a_server_that_stops_is_503_and_comes_back_by_itself(own_server: Server) -> None:
-    async with service(own_server.url) as client:
+    async with service(own_server.url, database_statement_timeout_seconds=60) as client:
         assert (await client.get("/one")).json() == 1
-        running = asyncio.create_task(client.get("/sleep/4"))
+        running = asyncio.create_task(client.get("/sleep/50"))
         await statements(own_server.url, "pg_sleep", 1)
         await asyncio.to_thread(own_server.stop)
         unavailable(await running, "does not answer")
@@ -78,11 +79,14 @@ async def test_ping_raises_when_nobody_answers(database_url: str) -> None:
             await ping(engine)
 
 
-async def test_a_server_gone_silent_under_load_fails_its_check_and_then_requests_fast(own_server: Server) -> None:
+async def test_a_server_gone_silent_under_load_fails_its_check_and_then_requests_fast(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with service(own_server.url, database_pool_size=1) as client:
         running = asyncio.create_task(client.get("/sleep/3"))
         await statements(own_server.url, "pg_sleep", 1)
-        with own_server.paused():
+        with own_server.paused(), monkeypatch.context() as short:
+            short.setattr(health, "CHECK_TIMEOUT_SECONDS", 1.0)
             await check(client, "no answer within 1 s")
             await check(client, "no answer within 1 s", rounds=2)
             # not even the time to wait for a connection is spent: the pool is not asked
@@ -91,8 +95,8 @@ async def test_a_server_gone_silent_under_load_fails_its_check_and_then_requests
             assert registry_of(client).get_sample_value("database_pool_timeouts_total") == waits
 
         await check(client, "ok")
+        await running  # it has the one connection
         assert (await client.get("/one")).json() == 1
-        await running
 
 
 async def test_outages_leave_a_trace(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
