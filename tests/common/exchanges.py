@@ -10,19 +10,29 @@ POST = b"POST /v1/sample/raw HTTP/1.1\r\nHost: a\r\n"
 async def exchange(port: int, *sent: bytes, pause: float = 0.0) -> bytes:
     """Send, then read until the server closes, which it must do within a bound."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    received = b""
+    reading = asyncio.create_task(everything(reader))  # at once: what has come is lost with a connection that is reset
     try:
         for part in sent:
             writer.write(part)
             await writer.drain()
             await asyncio.sleep(pause)
-        async with asyncio.timeout(10):
-            while part := await reader.read(65_536):
-                received += part
     except ConnectionError:
-        return received  # closed while we still wrote
+        pass  # closed while we still wrote
+    try:
+        async with asyncio.timeout(30):
+            return await reading
     finally:
         writer.close()
+
+
+async def everything(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the other side closes or resets the connection."""
+    received = b""
+    try:
+        while part := await reader.read(65_536):
+            received += part
+    except ConnectionError:
+        pass
     return received
 
 

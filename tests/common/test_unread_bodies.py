@@ -59,6 +59,7 @@ async def test_a_body_nobody_reads_that_ends_in_time_keeps_the_connection(
 async def test_after_a_body_nobody_reads_the_connection_ends_as_after_any_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 60)
     last = UNREAD[0].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     async with app_client(create_app(SampleSettings())) as client:
         port = int(client.base_url.port or 0)

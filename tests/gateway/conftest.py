@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from services.gateway.main import create_app
 from services.gateway.routes import parse_routes
 from services.gateway.settings import GatewaySettings
+from tests.common.exchanges import exchange
 from tests.support.clients import app_client, until_ready
 from tests.support.tokens import Issuer, KeyServer
 
@@ -106,21 +107,7 @@ class Gateway:
 
     async def exchange(self, *parts: bytes, pause: float = 0.0) -> bytes:
         """Send raw bytes, then read until the gateway closes, which it must do within a bound."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        received = b""
-        try:
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-                await asyncio.sleep(pause)
-            async with asyncio.timeout(30):
-                while part := await reader.read(65_536):
-                    received += part
-        except ConnectionError:
-            return received
-        finally:
-            writer.close()
-        return received
+        return await exchange(self.port, *parts, pause=pause)
 
 
 MakeGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
