@@ -251,7 +251,7 @@ def test_a_blocked_loop_is_found_dead_with_its_stacks_and_lives_again() -> None:
     with service_process("tests.common.sample", {"LIVENESS_SECONDS": "2"}) as process:
         livez = f"{process.management_url}/livez"
         blocker = threading.Thread(
-            target=httpx2.get, args=(f"{process.url}/v1/sample/block/5",), kwargs={"timeout": 20}
+            target=httpx2.get, args=(f"{process.url}/v1/sample/block/8",), kwargs={"timeout": 20}
         )
         blocker.start()
 
@@ -260,9 +260,10 @@ def test_a_blocked_loop_is_found_dead_with_its_stacks_and_lives_again() -> None:
         wait_for(livez, 200)
         blocker.join()
 
-        (dump,) = [line for line in map(json.loads, process.log.splitlines()) if line["event"] == "loop_blocked"]
-        assert "sample/main.py" in dump["stacks"]
-        assert "in block" in dump["stacks"]
+        dumps = [line for line in map(json.loads, process.log.splitlines()) if line["event"] == "loop_blocked"]
+        # and more where the machine itself held the process up
+        (stacks,) = [dump["stacks"] for dump in dumps if "in block" in dump["stacks"]]
+        assert "sample/main.py" in stacks
 
 
 async def test_nobody_is_ready_before_the_server_listens() -> None:

@@ -183,11 +183,12 @@ async def test_looking_spends_nothing(redis: Redis) -> None:
 
 
 async def test_an_entry_ends_when_all_is_back_and_all_lie_in_one_slot(redis: Redis) -> None:
-    limit = Limit(new_key(), 10, 100)
+    limit = Limit(new_key(), 10, 1000)
 
     await Limiter(redis, "tests").take([limit], cost=3)
 
-    assert 28_000 < await redis.pttl(redis_key(limit)) <= 30_001  # milliseconds: 3 of 10 in 100 s
+    # milliseconds: 3 of 10 in 1000 s, less what a busy machine takes to ask
+    assert 270_000 < await redis.pttl(redis_key(limit)) <= 300_001
 
 
 async def test_a_lower_limit_counts_from_now_on(redis: Redis) -> None:

@@ -34,7 +34,7 @@ async def test_a_session_has_its_limits_and_its_name(rows: httpx2.AsyncClient, n
 
 
 async def test_the_pool_never_grows_over_its_size(rows: httpx2.AsyncClient, database_url: str) -> None:
-    sleeping = [asyncio.create_task(rows.get("/sleep/2")) for _ in range(3)]
+    sleeping = [asyncio.create_task(rows.get("/sleep/4")) for _ in range(3)]
     await statements(database_url, "pg_sleep", 2)
     (found,) = execute(
         database_url,
@@ -61,14 +61,16 @@ async def test_a_request_is_served_when_all_connections_are_busy_for_as_long_as_
     registry = CollectorRegistry()
     settings = Settings(database_url=database_url, database_pool_size=1)
     async with open_postgres(settings, registry) as engine:
+        held = asyncio.Event()
 
         async def hold() -> None:
-            async with engine.connect() as connection:
-                await connection.execute(text("SELECT pg_sleep(2.5)"))
+            async with engine.connect():
+                held.set()
+                await asyncio.sleep(2.5)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(hold())
-            await statements(database_url, "pg_sleep", 1)
+            await held.wait()
             async with engine.connect() as connection:
                 assert await connection.scalar(text("SELECT 1")) == 1
 

@@ -170,6 +170,7 @@ async def test_what_was_revoked_before_the_start_is_known(own_redis: Server, sta
     await told(state, "user", "alice")
     async with open_revocations(SecretStr(own_redis.url)) as revocations:
         await seen(revocations, subject="alice")
+        await until(lambda: revocations._loaded, "the end of the reading")
         await revocations.ready()
 
 

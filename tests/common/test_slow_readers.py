@@ -93,17 +93,20 @@ async def test_idle_with_an_answer_not_taken_it_is_cut_off_too(
 async def test_who_goes_on_reading_is_not_and_who_stops_again_is(
     lost: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "SLOW_READER_SECONDS", 1.5)
+    monkeypatch.setattr(protocol, "SLOW_READER_SECONDS", 4)  # more than a busy machine lets this reader wait
     loop = asyncio.get_running_loop()
     async with connection() as client:
         client.send(LARGE)
         await asyncio.sleep(0.1)  # the server waits by now
         received = 0
         while received < SIZE:
-            received += len(await loop.sock_recv(client, 1_000_000))
-        await asyncio.sleep(1.6)
+            part = await loop.sock_recv(client, 1_000_000)
+            assert part, f"cut off after {received} bytes"
+            received += len(part)
+        await asyncio.sleep(4.1)
         assert lost == []
 
+        monkeypatch.setattr(protocol, "SLOW_READER_SECONDS", 0.3)
         client.send(LARGE.replace(b"large", b"endless"))  # for which the buffers have not grown enough
 
         await waits.until(lambda: lost, "the cut")
