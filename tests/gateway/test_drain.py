@@ -55,7 +55,12 @@ async def test_without_a_drain_it_does_too(abrupt: Cluster) -> None:
     assert "requests_cancelled" not in abrupt.gateway.log
 
 
-async def test_a_websocket_is_told_that_the_service_restarts(draining: Cluster) -> None:
+async def test_a_websocket_is_told_that_the_service_restarts(tmp_path: Path, jwks: KeyServer) -> None:
+    with cluster(tmp_path / "dns", jwks.url, (POD,), DRAIN_SECONDS="5") as made:  # in which it is still answered
+        await talked_to_until_the_end(made)
+
+
+async def talked_to_until_the_end(draining: Cluster) -> None:
     async with connect(f"ws://127.0.0.1:{draining.gateway.port}/v1/pod/ws") as socket:
         await socket.send("a")
         assert await socket.recv() == f"{POD} a"

@@ -205,6 +205,7 @@ async def test_more_requests_at_once_than_permitted_are_refused_early(make_gatew
     async with pod(held) as standing, make_gateway({"/v1/a": standing.url}, max_requests_in_flight=2) as gateway:
         waiting = [asyncio.create_task(gateway.client.get("/v1/a")) for _ in range(2)]
         await waits.until(lambda: standing.opened == 2, "two requests")
+        assert gateway.sample("http_requests_in_flight", kind="request") == 2
 
         refused = await gateway.client.get("/v1/a")
 

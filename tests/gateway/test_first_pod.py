@@ -49,6 +49,7 @@ async def test_the_request_that_comes_with_the_first_pod_is_answered(
     make_gateway: MakeGateway, recorder: Pod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstreams, "LOOK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(upstreams, "LOOK_PATIENCE_SECONDS", 30)
     names = Names()
     async with make_gateway({"/v1/items": recorder.url}, resolve=names.resolve) as gateway:
         before = await gateway.client.get("/v1/items")

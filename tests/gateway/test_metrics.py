@@ -1,5 +1,8 @@
 """Labels of the gateway: route templates also for what it forwards, pods only while they are there."""
 
+import pytest
+
+from services.gateway import pods
 from services.gateway.metrics import PodHealth
 from services.gateway.pods import Pod as KnownPod
 from tests.gateway.conftest import MakeGateway, Pod
@@ -40,7 +43,11 @@ async def test_ten_thousand_ids_paths_users_and_methods_leave_the_number_of_seri
         assert gateway.sample("http_requests_total", method="_OTHER", handler="none", status="404") > 0
 
 
-async def test_a_pod_that_is_left_alone_is_told_by_name_for_as_long_as_it_is_there(make_gateway: MakeGateway) -> None:
+async def test_a_pod_that_is_left_alone_is_told_by_name_for_as_long_as_it_is_there(
+    make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pods, "FIRST_EJECTION_SECONDS", 1000.0)  # it is looked at before its time is over
+    monkeypatch.setattr(pods, "LONGEST_EJECTION_SECONDS", 1000.0)
     port, there = free_port(), ["127.0.0.1"]
 
     async def resolve(_: str, __: int) -> list[str]:
