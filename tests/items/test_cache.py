@@ -53,6 +53,12 @@ def failed_writes(cache: ItemCache) -> float:
     return float(cache._metrics.invalidations_failed._value.get())
 
 
+@pytest.fixture(autouse=True)
+def _leases_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease does not end because the machine is busy."""
+    monkeypatch.setattr(cache_module, "LEASE_SECONDS", 60.0)
+
+
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncGenerator[Redis]:
     async with Redis.from_url(redis_url) as client:
@@ -131,7 +137,7 @@ async def test_of_two_writers_the_first_to_end_leaves_the_hold_of_the_other(cach
 
 
 async def test_a_write_with_an_unknown_outcome_leaves_its_hold_to_end_by_itself(redis: Redis) -> None:
-    cache = make_cache(redis, Lifetimes(soft=30, hard=60, hold=1.5))
+    cache = make_cache(redis, Lifetimes(soft=30, hard=60, hold=4))
     item = make_item()
     await filled(cache, item)
 
@@ -300,7 +306,8 @@ async def test_a_writer_forgets_also_while_readers_pause(redis: Redis) -> None:
     assert failed_writes(cache) == 0
 
 
-async def test_a_writer_holds_also_while_readers_pause(redis: Redis) -> None:
+async def test_a_writer_holds_also_while_readers_pause(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "PAUSED_HOLD_SECONDS", 20)
     cache, item = make_cache(redis), make_item()
     await filled(cache, item)
     cache._breaker.failed()

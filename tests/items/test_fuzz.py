@@ -54,7 +54,7 @@ def sync(make_settings: MakeSettings, issuer: Issuer) -> Iterator[tuple[httpx2.C
     headers = issuer.headers()
     with (
         service_process("services.items", env) as process,
-        httpx2.Client(base_url=process.url, headers=headers, timeout=10) as client,
+        httpx2.Client(base_url=process.url, headers=headers, timeout=30) as client,
     ):
         created = client.post("/v1/items", json=GOOD)
         yield client, created.headers["location"]

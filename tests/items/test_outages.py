@@ -80,6 +80,12 @@ async def locked_row(url: str, item_id: str) -> AsyncGenerator[None]:
         await connection.close()
 
 
+async def waiting_for_locks(url: str) -> int:
+    """How many statements wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return int((await asyncio.to_thread(execute, url, waiting))[0][0][0])
+
+
 async def every_request(caller: Caller, item_id: str) -> list[httpx2.Response]:
     return [
         await caller.ask("POST", json=GOOD),
@@ -141,6 +147,7 @@ async def test_a_cached_read_takes_no_connection_of_a_full_pool(replica: Replica
             asyncio.create_task(replica.alice.ask("PATCH", f"/{other['id']}", json={"name": "x"}, timeout=60))
             for _ in range(2)
         ]
+        await until(lambda: waiting_for_locks(database_url), lambda count: count == 2)
         await until(lambda: replica.alice.get(str(uuid.uuid4())), lambda answer: answer.status_code == 503)
         answer = assert_problem(await replica.alice.list(), 503)
         read = await until(lambda: replica.alice.get(item["id"]), is_ok)
