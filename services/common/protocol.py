@@ -137,6 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._unset_keepalive_if_required()  # the end of a body that nobody read may have come in the same packet
         self._start_timer()
         super().on_message_begin()
 

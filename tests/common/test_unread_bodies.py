@@ -69,6 +69,20 @@ async def test_after_a_body_nobody_reads_the_connection_ends_as_after_any_other(
         assert b"200 OK" in await exchange(int(client.base_url.port or 0), UNREAD[0], b"x" * 10, pause=0.1)
 
 
+async def test_after_a_body_nobody_reads_no_later_request_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that comes with the end of that body nor one that comes after it."""
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 2)
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 60)
+    rest, slow = b"x" * 10, LAST.replace(b"ping", b"slow/3")
+    async with app_client(create_app(SampleSettings())) as client:
+        port = int(client.base_url.port or 0)
+        answers = await asyncio.gather(
+            exchange(port, UNREAD[0], rest + slow, pause=0.1), exchange(port, UNREAD[0], rest, slow, pause=0.1)
+        )
+
+    assert [answer.count(b"HTTP/1.1 200 OK") for answer in answers] == [2, 2]
+
+
 async def test_a_closing_connection_stays_until_the_body_that_nobody_reads_has_ended(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
