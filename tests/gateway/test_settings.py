@@ -49,6 +49,12 @@ def test_routes_are_a_path_and_where_it_is_served(monkeypatch: pytest.MonkeyPatc
     assert (given[2].timeout_seconds, given[2].max_body_bytes) == (5, 65536)
 
 
+def test_a_route_has_the_path_that_it_stands_under(monkeypatch: pytest.MonkeyPatch) -> None:
+    [route] = read(monkeypatch, **entry(path="/v1/b")).table
+
+    assert route.path == "/v1/a"
+
+
 def entry(**fields: object) -> dict[str, str]:
     return {"ROUTES": json.dumps({"/v1/a": {"upstream": "http://a:8000", **fields}})}
 
