@@ -40,7 +40,7 @@ class Pod:
 
     def client(self, password: str | None = PASSWORD) -> redis.Redis:
         """A connection to it."""
-        return redis.Redis(port=self.port, password=password, decode_responses=True, socket_timeout=5)
+        return redis.Redis(port=self.port, password=password, decode_responses=True, socket_timeout=30)
 
     @contextmanager
     def up(self) -> Iterator[redis.Redis]:

@@ -121,7 +121,7 @@ def test_a_wrong_level_is_refused_by_name(wanted: dict[str, object], named: str)
 async def test_what_is_no_json_is_refused_with_what_would_be_right(issuer: Issuer, jwks: KeyServer) -> None:
     app, operator = operated(issuer, jwks), issuer.headers(scope=OPERATE)
     server = management(app)
-    async with app_client(app), httpx2.AsyncClient() as client:
+    async with app_client(app), httpx2.AsyncClient(timeout=30) as client:
         with server.running():
             url = f"http://127.0.0.1:{server.server_address[1]}/log-level"
             wrong = await client.put(url, headers=operator, content=b"DEBUG")

@@ -41,7 +41,7 @@ async def test_the_walk_leads_from_the_slow_route_to_the_function_and_the_fix_is
             with server.running():
                 url = f"http://127.0.0.1:{server.server_address[1]}/metrics"
                 asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
-                async with httpx2.AsyncClient() as scraper:
+                async with httpx2.AsyncClient(timeout=30) as scraper:
                     text = (await scraper.get(url, headers=asked)).text
             trace_id = EXEMPLAR.findall(text)[-1]
 

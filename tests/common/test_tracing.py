@@ -274,7 +274,7 @@ async def test_durations_carry_the_trace_as_an_exemplar_in_openmetrics() -> None
     with management.running():
         url = f"http://127.0.0.1:{management.server_address[1]}/metrics"
         asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=30) as client:
             plain, rich = await client.get(url), await client.get(url, headers=asked)
 
     assert rich.headers["content-type"].startswith("application/openmetrics-text")

@@ -50,7 +50,7 @@ async def test_the_pages_of_the_api_are_signed_in_by_auth_and_used(run: Run, me:
 
 
 async def test_the_page_to_come_back_to_has_no_script_of_its_own(run: Run) -> None:
-    answer = httpx2.get(f"{run.origin}/docs/oauth2-redirect")
+    answer = httpx2.get(f"{run.origin}/docs/oauth2-redirect", timeout=60)
 
     assert answer.text.count("<script") == 1
     assert '<script src="/docs/oauth2-redirect.js"></script>' in answer.text

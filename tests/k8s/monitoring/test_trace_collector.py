@@ -87,7 +87,7 @@ def test_the_oldest_spans_give_way() -> None:
 
 async def test_what_is_no_otlp_is_refused(collector: Collector) -> None:
     url = f"http://127.0.0.1:{collector.server_address[1]}"
-    async with httpx2.AsyncClient(base_url=url) as client:
+    async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
         assert (await client.post("/v1/traces", content=b"\xff\xff")).status_code == 400
         assert (await client.post("/v1/traces", content=b"x", headers={"Content-Encoding": "gzip"})).status_code == 400
         assert (await client.post("/elsewhere", content=b"")).status_code == 404
