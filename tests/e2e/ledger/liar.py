@@ -31,7 +31,7 @@ class Liar:
 
     def client(self) -> httpx2.Client:
         """A client of it, in the clear: certificates take longer to load than a test takes."""
-        return httpx2.Client(base_url=self.url, timeout=5, trust_env=False, verify=False)
+        return httpx2.Client(base_url=self.url, timeout=30, trust_env=False, verify=False)
 
     def lies(self, method: str) -> str:
         """The fault that this request meets."""
