@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -88,6 +89,12 @@ class Watched:
     async def sees(self, text: str) -> None:
         """Wait until it stands on the page."""
         await self.page.get_by_text(text).first.wait_for(timeout=SECONDS * 1000)
+
+    async def has_focus(self, element_id: str) -> None:
+        """Wait until an element has the focus, which it is given a moment after it is there."""
+        async with asyncio.timeout(SECONDS):
+            while await self.page.evaluate("document.activeElement.id") != element_id:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.02)
 
     async def look(self, name: str) -> None:
         """Have axe judge the page in light and in dark, and see that it fits on a telephone."""

@@ -89,7 +89,7 @@ async def test_a_person_signs_up_signs_in_and_out(me: Watched, mailbox: Mailbox)
     await me.fill(**{"Your_name": "Grace Hopper", "E-mail_address": email, "Password": "password"})
     await me.press("Create account")
     await me.page.get_by_role("alert").wait_for()
-    assert await me.page.evaluate("document.activeElement.id") == "summary"
+    await me.has_focus("summary")
     await me.look("sign-up-refused")
     await me.fill(Password=PASSWORD)
     await me.press("Create account")
@@ -100,7 +100,7 @@ async def test_a_person_signs_up_signs_in_and_out(me: Watched, mailbox: Mailbox)
     await me.sees("Your account is ready")
     await me.look("sign-in-notice")
     assert await me.page.get_by_label("E-mail address").input_value() == email
-    assert await me.page.evaluate("document.activeElement.id") == "password"
+    await me.has_focus("password")
     await me.fill(Password=PASSWORD)
     await me.press("Sign in")
     await me.sees("This device")
@@ -227,13 +227,15 @@ async def test_a_one_time_password_is_replaced(me: Watched, make_person: MakePer
 async def test_everything_can_be_done_with_the_keyboard(me: Watched, ada: Person) -> None:
     keys = me.page.keyboard
     await me.page.goto("/account")
+    await me.has_focus("email")
     await keys.type(ada.email)
     await keys.press("Tab")
     await keys.type("wrong")
     await keys.press("Enter")
     await me.sees("is wrong")
-    await keys.press("Tab")  # from the sentence, which has the focus, to the first field
-    assert await me.page.evaluate("document.activeElement.id") == "email"
+    await me.has_focus("summary")
+    await keys.press("Tab")  # from the sentence to the first field
+    await me.has_focus("email")
     await keys.press("Tab")
     await keys.type(PASSWORD)
     await keys.press("Tab")
