@@ -56,6 +56,7 @@ async def test_a_hit_is_answered_as_the_miss_before_it(alice: Caller, conditions
     if miss.status_code in {200, 304}:
         status, headers, body = told(miss)
         assert (status, headers, len(body)) == (told(hit)[0], told(hit)[1], len(hit.content))
+        assert headers.get("content-type") == ("application/json" if status == 200 else None)
     else:
         wanted = {**miss.json(), "request_id": "", "instance": ""}
         assert {**hit.json(), "request_id": "", "instance": ""} == wanted
