@@ -82,6 +82,8 @@ NO_ANSWER: dict[str, Script] = {
     "has a coding twice": saying(OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
     "has NUL in a value": saying(OK + b"X: a\0b\r\nContent-Length: 5\r\n\r\nhello"),
     "has NUL in a name": saying(OK + b"X\0: a\r\nContent-Length: 5\r\n\r\nhello"),
+    "has a control character in a value": saying(OK + b"X: a\x01b\r\nContent-Length: 5\r\n\r\nhello"),
+    "has DEL in a value": saying(OK + b"X: a\x7fb\r\nContent-Length: 5\r\n\r\nhello"),
     "has a lone CR in a value": saying(OK + b"X: a\rSet-Cookie: b\r\nContent-Length: 5\r\n\r\nhello"),
     "has a space before the colon": saying(OK + b"X : a\r\nContent-Length: 5\r\n\r\nhello"),
     "folds a header": saying(OK + b"X: a\r\n b\r\nContent-Length: 5\r\n\r\nhello"),
