@@ -230,6 +230,24 @@ async def test_what_comes_late_over_an_idle_connection_is_nobodys_answer(make_ga
         assert standing.opened == 2
 
 
+async def test_an_idle_connection_over_which_something_comes_is_closed(make_gateway: MakeGateway) -> None:
+    """What comes of it later would else be read as the next answer."""
+    late = asyncio.Event()
+
+    async def script(reader: Any, writer: Writer) -> None:
+        await reader.head()
+        writer.write(ANSWER)
+        await late.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+        await reader.read()
+
+    async with pod(script) as standing, make_gateway({"/v1/a": standing.url}) as gateway:
+        assert (await gateway.client.get("/v1/a")).text == "hello"
+        assert gateway.sample("gateway_upstream_connections") == 1
+        late.set()
+        await waits.until(lambda: gateway.sample("gateway_upstream_connections") == 0, "the end of the connection")
+
+
 async def test_a_head_answer_with_content_does_not_spoil_the_next(make_gateway: MakeGateway) -> None:
     async with pod(answering()) as standing, make_gateway({"/v1/a": standing.url}) as gateway:
         for _ in range(3):
