@@ -1,9 +1,8 @@
-"""How often something may happen, exactly: GCRA over several limits at once, decided in Redis.
+"""How often something may happen, exactly: GCRA over several limits at once, in Redis or in this process alone.
 
 A limit holds one number: the moment at which everything spent will have been earned back (its theoretical arrival
-time). Taking moves it on by the time that one costs; it may lie ahead by the burst, no further. All limits of a call
-are decided in one script on Redis' own clock, so that neither replicas nor their clocks matter, and what one limit
-refuses spends nothing in the others.
+time). Taking moves it on by the time that one costs; it may lie ahead by the burst, no further. What one limit refuses
+spends nothing in those that are asked with it.
 
 Everything is counted in integers: whole microseconds and, since `per_seconds / count` seldom is one, a rest in
 `1/count` of a microsecond. Nothing drifts, however many are taken.
@@ -15,51 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from redis.asyncio import Redis
-
 MICROSECONDS = 1_000_000
-EXACT = 2**53  # Lua counts in doubles: integers above this are not exact
+EXACT = 2**53  # Lua, in Redis, counts in doubles: integers above this are not exact
 MAX_ENTRIES = 10_000
-
-# KEYS: one a limit. ARGV: cost, whether to spend (1 or 0), then for each limit: count, window in microseconds, burst.
-# Returns for each limit: allowed, remaining, microseconds until it would be allowed, microseconds until all is back.
-# A key that holds anything else, of whatever type, counts as new and is overwritten.
-TAKE = """
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local cost, spend = tonumber(ARGV[1]), ARGV[2] == '1'
-local debts, answer = {}, {}
-for i, key in ipairs(KEYS) do
-  local count, window, burst = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), tonumber(ARGV[3 * i + 2])
-  local value = redis.pcall('GET', key)
-  local whole, rest
-  if type(value) == 'string' then whole, rest = string.match(value, '^(%d+):(%d+)$') end
-  local debt = 0
-  if whole and tonumber(whole) >= now then
-    debt = math.min((whole - now) * count + math.min(rest, count - 1), window * burst)
-  end
-  debts[i] = debt
-  if debt + cost * window > window * burst then spend = false end
-end
-for i, key in ipairs(KEYS) do
-  local count, window, burst = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), tonumber(ARGV[3 * i + 2])
-  local debt, wanted = debts[i], debts[i] + cost * window
-  local allowed = wanted <= window * burst
-  if spend then
-    debt = wanted
-    local whole = math.floor(debt / count)
-    local value = string.format('%.0f:%.0f', now + whole, debt - whole * count)
-    redis.call('SET', key, value, 'PX', string.format('%.0f', math.ceil(debt / count / 1000) + 1))
-  end
-  answer[i] = {
-    allowed and 1 or 0,
-    math.floor((window * burst - debt) / window),
-    allowed and 0 or math.ceil((wanted - window * burst) / count),
-    math.ceil(debt / count),
-  }
-end
-return answer
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +43,11 @@ class Limit:
     def at_once(self) -> int:
         """The burst."""
         return self.count if self.burst is None else self.burst
+
+    @property
+    def name(self) -> str:
+        """Its window belongs to it: one key may have several. Its count does not, so that it can be changed."""
+        return f"{self.key}:{self.per_seconds}"
 
     @property
     def window(self) -> int:
@@ -146,35 +108,6 @@ class Takes(Protocol):
         """What `take` would decide now, without spending."""
 
 
-class Limiter:
-    """Decides in Redis, for all replicas together. Raises what the client raises when Redis is away.
-
-    A call whose answer was lost may be asked again by the client and be counted twice: never too few.
-    """
-
-    def __init__(self, redis: Redis, service: str) -> None:
-        """Take the client and the name that this service's keys begin with."""
-        self._script = redis.register_script(TAKE)
-        # the tag in braces puts all keys into one slot: a script may touch no others in a cluster
-        self._prefix = f"{service}:{{limit}}:"
-
-    async def take(self, limits: Sequence[Limit], cost: int = 1) -> Decision:
-        """Spend `cost` in each limit, or nothing in any. Raises ValueError, RedisError."""
-        return await self._ask(limits, cost, spend=True)
-
-    async def look(self, limits: Sequence[Limit], cost: int = 1) -> Decision:
-        """What `take` would decide now, without spending."""
-        return await self._ask(limits, cost, spend=False)
-
-    async def _ask(self, limits: Sequence[Limit], cost: int, *, spend: bool) -> Decision:
-        _check(limits, cost)
-        numbers = [number for limit in limits for number in (limit.count, limit.window, limit.at_once)]
-        keys = [f"{self._prefix}{_name(limit)}" for limit in limits]
-        answer = await self._script(keys=keys, args=[cost, int(spend), *numbers])
-        pairs = zip(limits, answer, strict=True)
-        return Decision(tuple(Outcome(limit, bool(allowed), *rest) for limit, (allowed, *rest) in pairs))
-
-
 class LocalLimiter:
     """The same decisions in this process alone, for when Redis is away. Its memory is bounded.
 
@@ -197,7 +130,7 @@ class LocalLimiter:
         return self._decide(limits, cost, spend=False)
 
     def _decide(self, limits: Sequence[Limit], cost: int, *, spend: bool) -> Decision:
-        _check(limits, cost)
+        check(limits, cost)
         now = self._clock()
         debts = [self._debt(limit, now) for limit in limits]
         wanted = [debt + cost * limit.window for debt, limit in zip(debts, limits, strict=True)]
@@ -209,13 +142,13 @@ class LocalLimiter:
         return Decision(tuple(map(_outcome, limits, wanted, after)))
 
     def _debt(self, limit: Limit, now: int) -> int:
-        whole, rest = self._arrivals.get(_name(limit), (0, 0))
+        whole, rest = self._arrivals.get(limit.name, (0, 0))
         return min((whole - now) * limit.count + rest, limit.window * limit.at_once) if whole >= now else 0
 
     def _keep(self, limit: Limit, now: int, debt: int) -> None:
         whole, rest = divmod(debt, limit.count)
-        self._arrivals[_name(limit)] = (now + whole, rest)
-        self._arrivals.move_to_end(_name(limit))
+        self._arrivals[limit.name] = (now + whole, rest)
+        self._arrivals.move_to_end(limit.name)
         while len(self._arrivals) > self._max_entries:
             self._arrivals.popitem(last=False)
 
@@ -231,13 +164,9 @@ def _outcome(limit: Limit, wanted: int, debt: int) -> Outcome:
     )
 
 
-def _name(limit: Limit) -> str:
-    """Its window belongs to the name: one key may have several. Its count does not, so that it can be changed."""
-    return f"{limit.key}:{limit.per_seconds}"
-
-
-def _check(limits: Sequence[Limit], cost: int) -> None:
-    if len({_name(limit) for limit in limits}) != len(limits):
+def check(limits: Sequence[Limit], cost: int) -> None:
+    """Raise ValueError for what could never be allowed, or would count one limit twice."""
+    if len({limit.name for limit in limits}) != len(limits):
         raise ValueError("two limits over the same key and window are one limit")
     if any(not 1 <= cost <= limit.at_once for limit in limits):
         raise ValueError(f"a cost of {cost} could never be allowed")

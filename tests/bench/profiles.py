@@ -24,7 +24,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "/joserfc/", "/cryptography/", "common/tokens", "common/security", "common/jwks", "common/revocations",
         "gateway/tokens",
     ),
-    "limits": ("gateway/limits", "common/limits", "common/state_limits", "gateway/quotas"),
+    "limits": ("gateway/limits", "common/limits", "common/redis_limits", "common/state_limits", "gateway/quotas"),
     "Redis": ("/redis/", "items/cache", "items/scripts", "items/breaker", "common/redis", "common/breaker"),
     "Postgres": (
         "/sqlalchemy/", "/asyncpg/", "/sqlmodel/", "/greenlet", "common/postgres", "items/repository", "common/apart",

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from services.common import limits as module
-from services.common.limits import MICROSECONDS, Limit, Limiter, LocalLimiter
+from services.common import redis_limits as module
+from services.common.limits import MICROSECONDS, Limit, LocalLimiter
 from services.common.redis import open_redis
+from services.common.redis_limits import Limiter, Question
 from tests.support.clients import ROOT
 from tests.support.servers import Server
 
@@ -27,8 +28,9 @@ SECONDS = 60
 TAKER = """
 import asyncio, sys
 from pydantic import SecretStr
-from services.common.limits import Limit, Limiter
+from services.common.limits import Limit
 from services.common.redis import open_redis
+from services.common.redis_limits import Limiter
 
 async def main(url, key):
     async with open_redis(SecretStr(url), timeout_seconds=20) as redis:
@@ -158,6 +160,64 @@ async def test_what_one_limit_refuses_spends_nothing_in_any(redis: Redis) -> Non
     assert [outcome.limit for decision in refused for outcome in decision.refused] == [narrow, narrow]
     assert (await limiter.look([wide])).outcomes[0].remaining == 9
     assert 0 < refused[0].retry_after <= DAY
+
+
+async def test_questions_that_travel_together_are_decided_as_if_one_came_after_the_other(redis: Redis) -> None:
+    """At one moment of a clock that stands still, beside the same questions asked of a process one by one."""
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    limiter = Limiter(redis, "tests")
+
+    for _ in range(20):
+        names = [new_key() for _ in range(4)]
+        # in a day nothing comes back while this runs
+        limits = [Limit(name, chance.randint(1, 4), DAY * 1000) for name in names]
+        questions = [
+            Question(chance.sample(limits, chance.randint(0, 4)), spend=chance.random() < 0.8) for _ in range(30)
+        ]
+        local = LocalLimiter(clock=lambda: 0)
+
+        together = await limiter.decide(questions)
+
+        for question, decision in zip(questions, together, strict=True):
+            alone = await (local.take if question.spend else local.look)(question.limits)
+            assert [(out.limit, out.allowed, out.remaining) for out in decision.outcomes] == [
+                (out.limit, out.allowed, out.remaining) for out in alone.outcomes
+            ], f"seed {seed}"
+
+
+async def test_what_one_question_is_refused_leaves_those_beside_it_alone(redis: Redis) -> None:
+    limiter = Limiter(redis, "tests")
+    narrow, wide = Limit(new_key(), 1, DAY), Limit(new_key(), 10, DAY)
+
+    decisions = await limiter.decide(
+        [Question([narrow]), Question([wide, narrow]), Question([wide]), Question([narrow, wide], spend=False)]
+    )
+
+    assert [decision.allowed for decision in decisions] == [True, False, True, False]
+    assert [decision.outcomes[-1].remaining for decision in decisions] == [0, 0, 9, 9]
+    assert (await limiter.look([wide])).outcomes[0].remaining == 9
+
+
+async def test_a_key_of_another_type_spoils_no_other_question(redis: Redis) -> None:
+    limiter, spoilt, others = Limiter(redis, "tests"), Limit(new_key(), 1, DAY), Limit(new_key(), 2, DAY)
+    await redis.rpush(redis_key(spoilt), "list")
+
+    decisions = await limiter.decide([Question([others]), Question([spoilt]), Question([spoilt]), Question([others])])
+
+    assert [decision.allowed for decision in decisions] == [True, True, False, True]
+    assert [decision.outcomes[0].remaining for decision in decisions] == [1, 0, 0, 0]
+
+
+async def test_as_many_questions_as_go_together_with_as_many_limits_as_a_route_has(redis: Redis) -> None:
+    limiter = Limiter(redis, "tests")
+    limits = [Limit(new_key(), 100, DAY) for _ in range(8)]
+
+    decisions = await limiter.decide([Question(limits)] * 64)
+
+    assert [out.remaining for decision in decisions for out in decision.outcomes] == [
+        99 - number for number in range(64) for _ in range(8)
+    ]
 
 
 async def test_limits_of_one_key_over_several_windows_count_apart(redis: Redis) -> None:

@@ -20,6 +20,7 @@ from services.common import state_limits
 from services.common.limits import Decision, Limit
 from services.common.logging import configure_logging
 from services.common.redis import open_redis
+from services.common.redis_limits import Question
 from tests.auth.conftest import MakeSettings
 from tests.auth.users.conftest import SLOWER
 from tests.support.servers import Server, redis_server
@@ -330,9 +331,9 @@ class Counted:
         self._real = limits._state.limiter
         self.asked = 0
 
-    async def take(self, limits: Sequence[Limit]) -> Decision:
+    async def decide(self, questions: Sequence[Question]) -> list[Decision]:
         self.asked += 1
-        return await self._real.take(limits)
+        return await self._real.decide(questions)
 
 
 async def test_one_attempt_finds_out_that_state_is_silent_and_the_others_do_not_wait(
