@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.gateway import http1
 from services.gateway.client import Request, RequestBody
 from services.gateway.http1 import Http1Client
 from services.gateway.metrics import GatewayMetrics
@@ -114,9 +115,12 @@ async def test_a_pod_whose_request_was_given_up_is_free() -> None:
     assert (busy, known.in_flight) == (1, 0)
 
 
-async def test_of_a_pod_that_is_gone_no_connection_is_kept() -> None:
+@pytest.mark.parametrize("end", ["gone", "idle for long"])
+async def test_of_a_pod_that_is_gone_and_of_one_that_is_not_asked_no_connection_is_kept(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with pod(answering(), A) as standing:
-        behind = Behind([A], [B], port=standing.port)
+        behind = Behind([A], [B] if end == "gone" else [A], port=standing.port)
         await behind.upstream.look_up()
         exchange = await behind.upstream.send(request())
         while not exchange.response.complete():
@@ -124,6 +128,8 @@ async def test_of_a_pod_that_is_gone_no_connection_is_kept() -> None:
         exchange.close()
         assert behind.client.open_connections == 1
 
+        if end == "idle for long":
+            monkeypatch.setattr(http1, "IDLE_SECONDS", 0)
         await behind.upstream.look_up()
 
         await waits.until(lambda: behind.client.open_connections == 0, "the end of the connection")
