@@ -191,6 +191,23 @@ async def test_half_an_answer_is_seen_as_half_by_the_client(script: Script, make
         assert gateway.sample("http_requests_in_flight", kind="request") == 0
 
 
+async def pouring_trailers(reader: Any, writer: Writer) -> None:
+    await reader.head()
+    writer.write(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n")
+    while True:
+        writer.write(b"X: y\r\n" * 100)
+        await writer.drain()
+
+
+async def test_trailers_without_end_are_cut_off_long_before_the_answer_stands_still(make_gateway: MakeGateway) -> None:
+    async with (
+        pod(pouring_trailers) as standing,
+        make_gateway({"/v1/a": standing.url}, idle_timeout_seconds=60) as gateway,
+    ):
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await gateway.client.get("/v1/a")
+
+
 WHOLE_BUT_NOT_TO_BE_USED_AGAIN: dict[str, bytes] = {
     "says more than it promised": ANSWER + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret",
     "says nonsense behind its answer": ANSWER + b"nonsense",
