@@ -157,6 +157,15 @@ async def test_those_who_come_while_others_are_under_way_go_together_in_their_or
     assert [decision.allowed for decision in decisions] == [True, True, True, False, True, False]
 
 
+async def test_those_who_come_at_one_moment_begin_one_command(limits: StateLimits, commands: Commands) -> None:
+    tasks = asking(limits, *(new_limit(1) for _ in range(10)))
+    await asyncio.sleep(0)
+
+    assert len(limits._calls) == 1
+    assert None not in await asyncio.gather(*tasks)
+    assert commands.sizes == [10]
+
+
 async def test_ten_thousand_callers_are_few_commands_and_each_is_counted_once(
     limits: StateLimits, commands: Commands
 ) -> None:
@@ -291,7 +300,8 @@ async def test_a_fault_in_a_command_reaches_its_callers_and_stops_nobody_after_t
 
     with monkeypatch.context() as patch:
         patch.setattr(limits.limiter, "decide", faulty)
-        outcomes = await asyncio.gather(*asking(limits, new_limit(1), new_limit(1)), return_exceptions=True)
+        async with asyncio.timeout(waits.SECONDS):
+            outcomes = await asyncio.gather(*asking(limits, new_limit(1), new_limit(1)), return_exceptions=True)
 
     assert [str(outcome) for outcome in outcomes] == ["a fault", "a fault"]
     assert await limits.decide([new_limit(1)])
