@@ -7,11 +7,17 @@ from typing import Any
 
 from fastapi import FastAPI
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
 
 from services.gateway.client import Address, Request
 
 ERRORS_FROM = 400  # of a client's span (semantic conventions for HTTP)
+
+
+def tracer_of(app: FastAPI) -> Tracer | None:
+    """By the provider that the application was made with; None while traces are off."""
+    provider: TracerProvider | None = getattr(app.state, "tracer_provider", None)
+    return None if provider is None else provider.get_tracer("slipway.gateway")
 
 
 class ClientSpans:
@@ -20,12 +26,6 @@ class ClientSpans:
     def __init__(self, tracer: Tracer | None) -> None:
         """Take the application's tracer; None while traces are off."""
         self._tracer = tracer
-
-    @classmethod
-    def of(cls, app: FastAPI) -> "ClientSpans":
-        """By the provider that the application was made with."""
-        provider = getattr(app.state, "tracer_provider", None)
-        return cls(None if provider is None else provider.get_tracer("slipway.gateway"))
 
     @contextmanager
     def asking(self, address: Address, request: Request, attempt: int) -> Generator["Asked"]:

@@ -14,9 +14,11 @@ stands in a key: keys hold a keyed hash of it.
 
 import hashlib
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from urllib.parse import urlsplit
 
+from opentelemetry import trace
+from opentelemetry.trace import Tracer
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
@@ -38,13 +40,16 @@ HASH_BYTES = 16
 class RateLimits:
     """Decides for every route, in `state` while that is there."""
 
-    def __init__(self, redis: Redis | None, *, secret: str, replicas: int, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, redis: Redis | None, *, secret: str, replicas: int, metrics: GatewayMetrics, tracer: Tracer | None = None
+    ) -> None:
         """Take the client (None: always by itself), what keys are hashed with, and among how many it shares."""
         self._state = None if redis is None else StateLimits(redis, "gateway")
         self._local = LocalLimiter(max_entries=MAX_LOCAL_ENTRIES)
         self._replicas = replicas
         self._key = hashlib.sha256(b"slipway gateway limits" + secret.encode()).digest()
         self._metrics = metrics
+        self._tracer = tracer
 
     async def take(
         self, route: Route, method: str, path: str, *, principal: Principal | None, address: str | None
@@ -78,7 +83,8 @@ class RateLimits:
     async def _decide(self, route: Route, keys: dict[str, Quota]) -> Decision | None:
         """What the limits say; None when everything passes. Raises UncountedError."""
         if self._state is not None:
-            decision = await self._state.decide([quota.limit(key, 1) for key, quota in keys.items()])
+            with self._recorded():
+                decision = await self._state.decide([quota.limit(key, 1) for key, quota in keys.items()])
             if decision is not None:
                 self._metrics.limits_decided.labels("state").inc()
                 return decision
@@ -88,6 +94,12 @@ class RateLimits:
         if route.without_state == "open":
             return None
         return await self._local.take([quota.limit(key, self._replicas) for key, quota in keys.items()])
+
+    def _recorded(self) -> AbstractContextManager[object]:
+        """A span for the wait, where the request is recorded: the command is in one trace of those that wait for it."""
+        if self._tracer is None or not trace.get_current_span().is_recording():
+            return nullcontext()
+        return self._tracer.start_as_current_span("limits")
 
 
 def describe(decided: Iterable[tuple[Quota, Outcome]]) -> list[Header]:
@@ -111,11 +123,13 @@ def _window(limit: Limit) -> int:
 
 
 @asynccontextmanager
-async def open_limits(url: SecretStr | None, *, replicas: int, metrics: GatewayMetrics) -> AsyncGenerator[RateLimits]:
+async def open_limits(
+    url: SecretStr | None, *, replicas: int, metrics: GatewayMetrics, tracer: Tracer | None = None
+) -> AsyncGenerator[RateLimits]:
     """Limits for as long as the block lasts. All gateways have the same `state`, and so the same password of it."""
     if url is None:
         yield RateLimits(None, secret="", replicas=replicas, metrics=metrics)
         return
     secret = urlsplit(url.get_secret_value()).password or ""
     async with open_redis(url) as redis:
-        yield RateLimits(redis, secret=secret, replicas=replicas, metrics=metrics)
+        yield RateLimits(redis, secret=secret, replicas=replicas, metrics=metrics, tracer=tracer)

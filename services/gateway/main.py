@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from services.common.app import create_service, project_version
 from services.common.remembered_tokens import RememberingVerifier
 from services.common.tokens import TokenVerifier, open_token_verifier
-from services.gateway.client_spans import ClientSpans
+from services.gateway.client_spans import ClientSpans, tracer_of
 from services.gateway.documents import Documents, fetched
 from services.gateway.edge import Edge
 from services.gateway.http1 import Http1Client
@@ -55,7 +55,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
-        metrics = GatewayMetrics(app.state.registry)
+        metrics, tracer = GatewayMetrics(app.state.registry), tracer_of(app)
         client = Http1Client(
             connect_timeout_seconds=settings.connect_timeout_seconds,
             idle_timeout_seconds=settings.idle_timeout_seconds,
@@ -69,7 +69,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
                 metrics=metrics,
                 slow_start_seconds=settings.slow_start_seconds,
                 name=routes.names.get(url),
-                spans=ClientSpans.of(app),
+                spans=ClientSpans(tracer),
             )
             for url in {route.upstream for route in routes.all}
         }
@@ -84,7 +84,7 @@ def create_app(settings: GatewaySettings | None = None, *, resolve: Resolve = re
             )
             verifier = await stack.enter_async_context(open_token_verifier(settings, app.state.registry, remembering))
             limits = await stack.enter_async_context(
-                open_limits(settings.state_url, replicas=settings.limit_replicas, metrics=metrics)
+                open_limits(settings.state_url, replicas=settings.limit_replicas, metrics=metrics, tracer=tracer)
             )
             await stack.enter_async_context(
                 looked_up(upstreams.values(), client, every_seconds=settings.resolve_seconds)

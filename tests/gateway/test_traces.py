@@ -119,6 +119,15 @@ async def test_a_read_that_the_cache_has_not_goes_to_redis_and_sql_and_the_next_
     path_to(second, "items", "EVALSHA")
 
 
+async def test_requests_that_wait_for_their_limits_together_have_each_its_wait_recorded(tracing: Tracing) -> None:
+    asked = await asyncio.gather(*(tracing.ask("GET", "/v1/items") for _ in range(20)))
+
+    for _, tree in asked:
+        assert [node.name for node in tree.children].count("limits") == 1, tree.outline()
+    below = [node.name for _, tree in asked for node in tree.all() if node.service == "gateway"]
+    assert 1 <= below.count("EVALSHA") <= below.count("limits") == len(asked)
+
+
 async def test_a_token_is_asked_for_in_one_tree(tracing: Tracing) -> None:
     form = {"grant_type": "client_credentials"}
     credentials = httpx2.BasicAuth(MACHINE, SECRET)
