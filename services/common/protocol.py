@@ -184,8 +184,6 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._in_headers = True
         super().on_message_complete()
-        if self.cycle.response_complete:  # uvicorn looks no more at what comes after the answer
-            self.cycle.more_body = False
         if self._linger_due is not None:
             self._stop_lingering()
             self._await_request()
