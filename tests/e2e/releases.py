@@ -89,20 +89,23 @@ class Release:
     def client(self, subject: str = "alice") -> Iterator[httpx2.Client]:
         """A signed-in client that comes in through the edge, once its token is taken.
 
-        The edge may still be learning of the release, items of the keys of an auth that has just started, and auth of a
-        Postgres that is back.
+        The edge may still be learning of the release, and ask pods that are gone: who goes without a drain is missed
+        only when a connection comes to nothing. Items may still be learning of the keys of an auth that has just
+        started, and auth of a Postgres that is back.
         """
         machine = self.machine(subject)
         with edge.client(self.host) as client:
 
             def signed_in() -> bool:
-                if client.get("/.well-known/jwks.json").status_code != 200:
-                    return False
                 try:
+                    if client.get("/.well-known/jwks.json").status_code != 200:
+                        return False
                     return edge.sign_in(client, machine).get("/v1/items").status_code == 200
                 except httpx2.HTTPStatusError as refused:
                     if refused.response.status_code != 503:
                         raise
+                    return False
+                except httpx2.TransportError:
                     return False
 
             wait_until(f"{self.host} answers {subject}", signed_in, seconds=60, otherwise=self.report)
