@@ -23,6 +23,9 @@ CLIENT_IDLE_SECONDS = 90  # the longest that a proxy in front keeps an idle conn
 KEEP_ALIVE_SECONDS = 120  # longer than they, so that the client is the one to close
 CANCEL_SECONDS = 3.0  # for requests that were cut off to leave
 POLL_SECONDS = 0.05
+# libuv takes one new connection of a listening socket in a turn of the loop, and a turn of a loop that is full takes
+# tens of milliseconds: of a thousand connections at once most would wait for seconds while the others are served
+ACCEPTED_AT_ONCE = 16
 MAX_MESSAGE_BYTES = 1024 * 1024  # of a WebSocket
 
 log = structlog.get_logger()
@@ -66,7 +69,7 @@ class Server(uvicorn.Server):
         Modules, routes and schemas are some hundred thousand objects. To go through them again every few thousand
         requests would stop all requests for fifty milliseconds each time.
         """
-        await super().startup(sockets)
+        await super().startup(None if sockets is None else [again for bound in sockets for again in _several(bound)])
         gc.collect()
         gc.freeze()
         self.health.listening = self.started
@@ -100,6 +103,11 @@ class Server(uvicorn.Server):
 
     def _at_work(self) -> bool:
         return bool(self.server_state.connections or self.server_state.tasks)
+
+
+def _several(bound: socket.socket) -> list[socket.socket]:
+    """The same socket as often as connections are to be taken at once; each is closed with its part of the server."""
+    return [bound, *(bound.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
 
 
 def server_config(app: ASGIApp, *, registry: CollectorRegistry, shutdown_seconds: float = 20) -> uvicorn.Config:

@@ -10,11 +10,14 @@ from services.gateway.exceptions import ClientGoneError, ConnectError, SlowAnswe
 from services.gateway.headers import Header
 
 IDLE_SECONDS = 60.0  # shorter than the 120 s of a service, so that the client is the one to close
-MAX_IDLE = 100  # connections to one pod
 
 
 class Http1Client:
-    """Keeps idle connections by pod, the warmest first."""
+    """Keeps idle connections by pod, the warmest first.
+
+    There are never more than requests were at work at once in the last minute, and these are bounded. To keep fewer
+    would open and close a connection for each request beyond that number.
+    """
 
     def __init__(self, *, connect_timeout_seconds: float, idle_timeout_seconds: float) -> None:
         """Take how long a connection may take to come about, and an answer to stand still."""
@@ -62,10 +65,9 @@ class Http1Client:
 
     def give_back(self, address: Address, connection: Connection) -> None:
         """Keep a connection for the next request, or close it."""
-        idle = self._idle[address]
-        if connection.is_reusable and len(idle) < MAX_IDLE:
+        if connection.is_reusable:
             connection.release()
-            idle.append(connection)
+            self._idle[address].append(connection)
         else:
             connection.abort()
 

@@ -135,6 +135,23 @@ async def test_of_a_pod_that_is_gone_and_of_one_that_is_not_asked_no_connection_
         await waits.until(lambda: behind.client.open_connections == 0, "the end of the connection")
 
 
+async def test_the_connections_of_many_requests_at_once_serve_the_next() -> None:
+    together = 300
+    async with pod(answering(), A) as standing:
+        behind = Behind([A], port=standing.port)
+        await behind.upstream.look_up()
+        for _ in range(3):
+            exchanges = await asyncio.gather(*(behind.upstream.send(request()) for _ in range(together)))
+            for exchange in exchanges:
+                while not exchange.response.complete():
+                    await exchange.response.read()
+            for exchange in exchanges:
+                exchange.close()
+
+        assert standing.opened == together
+        behind.client.close()
+
+
 @pytest.mark.parametrize(
     ("number", "expected"), [(socket.EAI_NONAME, NobodyError), (socket.EAI_AGAIN, socket.gaierror)]
 )
