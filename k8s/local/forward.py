@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 
 CHUNK_BYTES = 65536
 CONNECT_SECONDS = 5
@@ -23,8 +24,19 @@ async def serve(routes: Sequence[tuple[int, str, int]]) -> None:
 
 async def listen(local_port: int, host: str, port: int) -> asyncio.Server:
     """Listen on loopback and connect each client to `host:port`."""
+    # the loop holds tasks and readers weakly: of a connection that waits for the far side alone nobody else has them,
+    # and the garbage collector would end its copying and leave it open
+    at_work: set[asyncio.Task[None] | None] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        at_work.add(task)
+        try:
+            await carry(reader, writer)
+        finally:
+            at_work.discard(task)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 far_reader, far_writer = await asyncio.open_connection(host, port)
@@ -32,9 +44,11 @@ async def listen(local_port: int, host: str, port: int) -> asyncio.Server:
             print(f"{host}:{port} cannot be reached: {error}", flush=True)
             _reset(writer)
             return
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-        for end in (writer, far_writer):
-            end.close()
+        try:
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        finally:
+            for end in (writer, far_writer):
+                end.close()
 
     return await asyncio.start_server(handle, "127.0.0.1", local_port)
 
@@ -54,5 +68,6 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def _reset(writer: asyncio.StreamWriter) -> None:
     """Close so that the client sees an error and not an empty answer (a lingering time of 0 sends RST)."""
     connection: socket.socket = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with suppress(OSError):  # it may have been closed already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

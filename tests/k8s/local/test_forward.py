@@ -1,8 +1,11 @@
 """The forwarder carries bytes both ways, passes on each side's end, and ends when it is told to."""
 
 import asyncio
+import gc
+import traceback
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -64,6 +67,52 @@ async def test_the_answer_comes_after_the_question_ended() -> None:
         writer.close()
 
     assert answer == b"8 bytes"
+
+
+async def test_the_garbage_collector_ends_no_connection_that_waits_for_the_far_end() -> None:
+    go_on = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        await go_on.wait()
+        writer.write(b"answer")
+        writer.close()
+
+    async with far_end(answer) as port, asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write_eof()
+        for _ in range(5):  # at whatever step it is
+            await asyncio.sleep(0.05)
+            gc.collect()
+        go_on.set()
+
+        assert await reader.read(-1) == b"answer"
+        writer.close()
+
+
+async def test_a_side_that_is_reset_while_it_is_written_to_is_no_fault_of_the_forwarder() -> None:
+    faults: list[str] = []
+
+    def note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(error := context.get("exception"), Exception):
+            faults.append("".join(traceback.format_exception(error)))
+
+    async def leave(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    asyncio.get_running_loop().set_exception_handler(note)
+    try:
+        async with far_end(leave) as port, asyncio.timeout(60):
+            for _ in range(50):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(bytes(1_000_000))
+                with suppress(ConnectionError):
+                    await reader.read(-1)
+                writer.transport.abort()
+    finally:
+        asyncio.get_running_loop().set_exception_handler(None)
+
+    assert [fault for fault in faults if forward.__file__ in fault] == []  # the loop is not this test's alone
 
 
 async def test_a_far_end_that_closes_first_is_seen_as_closed() -> None:
