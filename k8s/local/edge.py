@@ -33,8 +33,8 @@ def open_way(cluster: Cluster, progress: Progress) -> None:
     address = cluster.edge or _ingress_address(cluster)
     tls, plain = f"{paths.HTTPS_PORT}:{address}:443", f"{paths.HTTP_PORT}:{address}:80"
     now = processes.running(FORWARDER)
-    if now is None or now.arguments not in (["forward", tls], ["forward", tls, plain]):
-        close_way()  # it leads to another cluster
+    if now is None or now.code != processes.code() or now.arguments not in (["forward", tls], ["forward", tls, plain]):
+        close_way()  # it leads to another cluster, or is of other sources
         routes = [tls]
         try:
             preflight.check_port(paths.HTTP_PORT)

@@ -1,5 +1,6 @@
 """A background process that is known by a file, also after a crash or a reboot."""
 
+import hashlib
 import json
 import os
 import signal
@@ -18,17 +19,18 @@ START_SECONDS, STOP_SECONDS = 10, 5
 
 @dataclass(frozen=True)
 class Record:
-    """A process that was started; `born` tells it from a later one with the same number."""
+    """A process that was started; `born` tells it from a later one with the same number, `code` what it runs."""
 
     pid: int
     born: str
     arguments: list[str]
+    code: str = ""
 
 
 def start(name: str, arguments: Sequence[str], log: Path) -> None:
-    """Start `python -m k8s.local ARGUMENTS` detached, unless exactly that already runs."""
+    """Start `python -m k8s.local ARGUMENTS` detached, unless exactly that already runs, in the code of today."""
     now = running(name)
-    if now and now.arguments == list(arguments):
+    if now and (now.arguments, now.code) == (list(arguments), code()):
         return
     stop(name)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +42,7 @@ def start(name: str, arguments: Sequence[str], log: Path) -> None:
     process.returncode = 0  # it outlives this one: nobody waits for it, and that is no mistake to warn of
     file = _file(name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asdict(Record(process.pid, _born(process.pid), list(arguments)))))
+    file.write_text(json.dumps(asdict(Record(process.pid, _born(process.pid), list(arguments), code()))))
 
 
 def running(name: str) -> Record | None:
@@ -62,6 +64,14 @@ def stop(name: str) -> None:
     if running(name):
         raise LocalError(f"The {name} process {_pid(name)} does not end; see what holds it with ps.")
     _file(name).unlink(missing_ok=True)
+
+
+def code() -> str:
+    """A digest of the sources that such a process runs."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _wait_until_gone(name: str) -> None:

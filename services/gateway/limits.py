@@ -43,7 +43,10 @@ class RateLimits:
     def __init__(
         self, redis: Redis | None, *, secret: str, replicas: int, metrics: GatewayMetrics, tracer: Tracer | None = None
     ) -> None:
-        """Take the client (None: always by itself), what keys are hashed with, and among how many it shares."""
+        """Take the client (None: always by itself), what keys are hashed with, and among how many it shares.
+
+        Waits are recorded by the tracer, None while traces are off.
+        """
         self._state = None if redis is None else StateLimits(redis, "gateway")
         self._local = LocalLimiter(max_entries=MAX_LOCAL_ENTRIES)
         self._replicas = replicas

@@ -9,9 +9,10 @@ import pytest
 
 from services.common import protocol, server
 from services.common.app import create_service
-from tests.common.exchanges import GOOD, LAST, POST, exchange, status
 from tests.common.sample.main import SampleSettings, create_app, router
+from tests.common.sample.requests import GOOD, LAST, POST
 from tests.support.clients import app_client
+from tests.support.exchanges import exchange, status
 from tests.support.garbage import REQUESTS, left_by_requests
 
 

@@ -7,10 +7,11 @@ from functools import partial
 import pytest
 
 from services.common import protocol, server
-from tests.common.exchanges import LAST, POST, exchange
 from tests.common.sample.main import SampleSettings, create_app
+from tests.common.sample.requests import LAST, POST
 from tests.support import waits
 from tests.support.clients import app_client
+from tests.support.exchanges import exchange
 
 SOCKETS_BYTES = 100_000_000  # more than the system takes in for one whose reader is gone
 UNREAD = [

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from services.gateway.main import create_app
 from services.gateway.routes import parse_routes
 from services.gateway.settings import GatewaySettings
-from tests.common.exchanges import exchange
 from tests.support.clients import app_client, until_ready
+from tests.support.exchanges import exchange
 from tests.support.tokens import Issuer, KeyServer
 
 Writer = asyncio.StreamWriter

@@ -229,16 +229,23 @@ async def test_a_connection_with_a_flaw_is_not_used_again(said: bytes, make_gate
         await waits.until(lambda: gateway.sample("gateway_upstream_connections") == 0, "the end of the connections")
 
 
-async def test_what_comes_late_over_an_idle_connection_is_nobodys_answer(make_gateway: MakeGateway) -> None:
-    """Also when the loop has not read it yet: the next request is sent in the same breath."""
-    late = asyncio.Event()
+def answering_and_more(late: asyncio.Event, more: bytes) -> Any:
+    """Answers one request and, once told to, goes on."""
 
     async def script(reader: Any, writer: Writer) -> None:
         await reader.head()
         writer.write(ANSWER)
         await late.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret")
+        writer.write(more)
         await reader.read()
+
+    return script
+
+
+async def test_what_comes_late_over_an_idle_connection_is_nobodys_answer(make_gateway: MakeGateway) -> None:
+    """Also when the loop has not read it yet: the next request is sent in the same breath."""
+    late = asyncio.Event()
+    script = answering_and_more(late, b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret")
 
     async with pod(script) as standing, make_gateway({"/v1/a": standing.url}) as gateway:
         assert (await gateway.client.get("/v1/a")).text == "hello"
@@ -250,13 +257,7 @@ async def test_what_comes_late_over_an_idle_connection_is_nobodys_answer(make_ga
 async def test_an_idle_connection_over_which_something_comes_is_closed(make_gateway: MakeGateway) -> None:
     """What comes of it later would else be read as the next answer."""
     late = asyncio.Event()
-
-    async def script(reader: Any, writer: Writer) -> None:
-        await reader.head()
-        writer.write(ANSWER)
-        await late.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Le")
-        await reader.read()
+    script = answering_and_more(late, b"HTTP/1.1 200 OK\r\nContent-Le")
 
     async with pod(script) as standing, make_gateway({"/v1/a": standing.url}) as gateway:
         assert (await gateway.client.get("/v1/a")).text == "hello"

@@ -2,6 +2,8 @@
 # ruff: noqa: S608 - statements are put together from words of our own
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
@@ -90,18 +92,25 @@ async def test_two_at_once_remove_each_row_once_and_both_end_well(
     assert (await verify(settings, sessions)).broken is None
 
 
+@asynccontextmanager
+async def held(url: str, locked: str) -> AsyncIterator[None]:
+    """What a statement locks is locked for as long as the block lasts."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("BEGIN")
+        await connection.execute(locked)
+        yield
+    finally:
+        await connection.close()
+
+
 async def test_a_row_that_somebody_holds_is_passed_by(
     rows: Rows, settings: CommandSettings, sessions: SessionMaker
 ) -> None:
     rows.mailed("held", LONG_AGO)
     rows.mailed("free", LONG_AGO)
-    connection = await asyncpg.connect(rows.url)
-    try:
-        await connection.execute("BEGIN")
-        await connection.execute("SELECT FROM mailed_codes WHERE email = 'held' FOR UPDATE")
+    async with held(rows.url, "SELECT FROM mailed_codes WHERE email = 'held' FOR UPDATE"):
         done = await clean(settings, sessions)
-    finally:
-        await connection.close()
 
     assert done["mailed_codes"] == 1
     assert rows.left("mailed_codes") == {"held"}
@@ -113,13 +122,8 @@ async def test_a_grant_whose_token_somebody_holds_waits_for_the_next_run_as_well
     grant = rows.grant("held", revoked=LONG_AGO)
     rows.token("held", grant)
     rows.grant("free", revoked=LONG_AGO)
-    connection = await asyncpg.connect(rows.url)
-    try:
-        await connection.execute("BEGIN")
-        await connection.execute("SELECT FROM refresh_tokens FOR UPDATE")
+    async with held(rows.url, "SELECT FROM refresh_tokens FOR UPDATE"):
         done = await clean(settings, sessions)
-    finally:
-        await connection.close()
 
     assert (done["refresh_tokens"], done["grants"]) == (0, 1)
     assert (rows.left("refresh_tokens"), rows.left("grants")) == ({"held"}, {str(grant)})

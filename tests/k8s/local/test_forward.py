@@ -168,6 +168,21 @@ def test_other_arguments_replace_the_process() -> None:
     assert first.pid != second.pid
 
 
+def test_one_that_runs_the_sources_of_yesterday_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, arguments = paths.logs() / "forwarder.log", ["forward", f"{free_port()}:127.0.0.1:1"]
+    with monkeypatch.context() as yesterday:
+        yesterday.setattr(processes, "code", lambda: "")
+        processes.start("forwarder", arguments, log)
+    first = processes.running("forwarder")
+    processes.start("forwarder", arguments, log)
+    second = processes.running("forwarder")
+    processes.stop("forwarder")
+
+    assert first is not None
+    assert second is not None
+    assert first.pid != second.pid
+
+
 def test_a_number_that_another_process_has_now_is_not_ours() -> None:
     """After a reboot the file is still there and its pid may be anybody's."""
     file = paths.state() / "forwarder.json"
@@ -179,7 +194,9 @@ def test_a_number_that_another_process_has_now_is_not_ours() -> None:
     assert not file.exists()
 
 
-def test_a_forwarder_to_another_cluster_is_replaced_and_one_to_this_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forwarder_to_another_cluster_or_of_other_sources_is_replaced_and_this_one_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(paths, "HTTPS_PORT", free_port())
     monkeypatch.setattr(paths, "HTTP_PORT", free_port())
     pids: list[int] = []
@@ -189,6 +206,10 @@ def test_a_forwarder_to_another_cluster_is_replaced_and_one_to_this_stays(monkey
         assert now is not None
         assert now.arguments[1] == f"{paths.HTTPS_PORT}:{address}:443"
         pids.append(now.pid)
+    monkeypatch.setattr(processes, "code", lambda: "of other sources")
+    edge.open_way(Cluster("node", "", edge="127.0.0.3"), print)
+    now = processes.running(edge.FORWARDER)
+    assert now is not None
     edge.close_way()
 
-    assert pids[0] == pids[1] != pids[2]
+    assert pids[0] == pids[1] != pids[2] != now.pid

@@ -2,10 +2,6 @@
 
 import asyncio
 
-GOOD = b"GET /v1/sample/ping HTTP/1.1\r\nHost: a\r\n"
-LAST = GOOD + b"Connection: close\r\n\r\n"
-POST = b"POST /v1/sample/raw HTTP/1.1\r\nHost: a\r\n"
-
 
 async def exchange(port: int, *sent: bytes, pause: float = 0.0) -> bytes:
     """Send, then read until the server closes, which it must do within a bound."""
@@ -37,5 +33,6 @@ async def everything(reader: asyncio.StreamReader) -> bytes:
 
 
 async def status(port: int, *sent: bytes) -> int:
+    """The status of the first answer; 0 for none."""
     answer = await exchange(port, *sent)
     return int(answer.split()[1]) if answer else 0
